@@ -1,0 +1,31 @@
+"""What a computation must know about a device besides its readings.
+
+A plain value, filled by the assets from settings and the `signals` table, so that every function under `compute/`
+stays a function of its arguments. Next: any module that builds a table, e.g. `charge_cycles.py`.
+"""
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from energy_pipeline.settings import BatterySettings, MeterSettings
+
+
+@dataclass(frozen=True)
+class DeviceContext:
+    """A device, the zone of its local calendar, its thresholds, and its rows of the `signals` table."""
+
+    device: str
+    zone: ZoneInfo
+    battery: BatterySettings
+    meter: MeterSettings
+    signals: pl.DataFrame
+
+    def names(self, quantity: str) -> list[str]:
+        """Return the names of the device's signals that measure `quantity`, sorted."""
+        return self.signals.filter(pl.col("quantity") == quantity)["signal"].sort().to_list()
+
+    def name(self, quantity: str) -> str | None:
+        """Return the first signal that measures `quantity`, or None."""
+        return next(iter(self.names(quantity)), None)

@@ -1,0 +1,101 @@
+"""What a table is: its columns with type, unit and meaning, stated once.
+
+Every table of the lake has one `Table` object. The pandera schema, the Delta schema, Dagster's column
+metadata and the documentation are all derived from it. No table is described anywhere else.
+Next: the tables themselves, in the modules beside this one; `schemas/__init__.py` lists them all.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandera.polars as pa
+import polars as pl
+
+UTC_TS = pl.Datetime("us", "UTC")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: name, polars type, unit (empty where it has none), meaning, and whether null is allowed."""
+
+    name: str
+    dtype: pl.DataType | type[pl.DataType]
+    description: str
+    unit: str = ""
+    nullable: bool = True
+    ge: float | None = None
+    le: float | None = None
+
+    def pandera(self) -> pa.Column:
+        """Return the pandera column with its bounds."""
+        checks = []
+        if self.ge is not None:
+            checks.append(pa.Check.ge(self.ge))
+        if self.le is not None:
+            checks.append(pa.Check.le(self.le))
+        return pa.Column(self.dtype, checks=checks, nullable=self.nullable, description=self.description)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the lake: its grain in words, its key, its partition columns on disk and its columns."""
+
+    name: str
+    grain: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    partition_by: tuple[str, ...] = ("device",)
+
+    @cached_property
+    def polars_schema(self) -> pl.Schema:
+        """Column names and types in storage order."""
+        return pl.Schema({c.name: c.dtype for c in self.columns})
+
+    @cached_property
+    def pandera_schema(self) -> pa.DataFrameSchema:
+        """Pandera schema that refuses unknown, missing, mistyped, null and out-of-bounds columns."""
+        return pa.DataFrameSchema({c.name: c.pandera() for c in self.columns}, strict=True, name=self.name)
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of all columns in storage order."""
+        return [c.name for c in self.columns]
+
+    def column(self, name: str) -> Column:
+        """Return the column called `name`; `KeyError` names what exists."""
+        for c in self.columns:
+            if c.name == name:
+                return c
+        msg = f"table {self.name} has no column {name!r}; it has {', '.join(self.column_names)}"
+        raise KeyError(msg)
+
+    def empty(self) -> pl.DataFrame:
+        """Return a frame of this table without rows."""
+        return pl.DataFrame(schema=self.polars_schema)
+
+    def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Bring `frame` into this table's column order and types; pandera then validates every value.
+
+        Raises `pandera.errors.SchemaError` on nulls, bounds or types that do not fit, and
+        `polars.exceptions.ColumnNotFoundError` on a missing column.
+        """
+        ordered = frame.select(pl.col(c.name).cast(c.dtype) for c in self.columns)
+        return self.pandera_schema.validate(ordered)
+
+
+def columns(*groups: Column | Iterable[Column]) -> tuple[Column, ...]:
+    """Flatten columns and groups of columns into one tuple."""
+    flat: list[Column] = []
+    for group in groups:
+        flat.extend([group] if isinstance(group, Column) else group)
+    return tuple(flat)
+
+
+DEVICE = Column("device", pl.String, "name of the meter or battery system (its folder)", nullable=False)
+MONTH = Column("month", pl.String, "month of the device's local calendar, YYYY-MM", nullable=False)
+DAY = Column("day", pl.Date, "date of the device's local calendar", nullable=False)
+SIGNAL = Column("signal", pl.String, "signal name in lower case, as in the file or as mapped by settings", nullable=False)
+PACK = Column("pack", pl.Int16, "number of the pack, from 1; null above pack level")
+CELL = Column("cell", pl.Int16, "number of the cell in its pack, from 1; null above cell level")
