@@ -9,12 +9,15 @@ import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+# Raised whenever a computation changes what it writes: every month of every device is then due again.
+COMPUTE_VERSION = 1
 NAME = r"^[A-Za-z0-9._-]+$"
 SETTINGS_FILE = "energy.toml"
 ENV_SETTINGS, ENV_ROOTS, ENV_LAKE = "ENERGY_SETTINGS", "METER_ROOTS", "ENERGY_LAKE"
@@ -134,6 +137,76 @@ class BatterySettings(_Model):
     delta_capacity_percent_per_year: float = Field(0.5, gt=0)
     regime_min_step_mv: float = Field(10.0, gt=0)
     regime_min_days: int = Field(28, ge=7)
+    regime_penalty: float = Field(6.0, gt=0, description="times ln(n) × long-run variance: the price of a step")
+    regime_moved_share: float = Field(0.6, gt=0, le=1, description="cells that must move for an operating regime [1]")
+    cell_step_mv: float = Field(5.0, gt=0, description="a cell's own offset gets a new level from this step on [mV]")
+    cell_finding_mv: float = Field(10.0, gt=0, description="a dated step of one cell is searched for from here on [mV]")
+    current_sign: Literal[1, -1] | None = Field(None, description="+1: charging is positive in the file; default: found")
+    active_max_hold_s: float = Field(900.0, gt=0, description="longest gap that is merged inside a segment [s]")
+    rest_s: float = Field(600.0, gt=0, description="rest that ends a segment [s]")
+    blip_s: float = Field(60.0, ge=0, description="opposite current up to this long does not end a segment [s]")
+    segment_min_s: float = Field(1800.0, gt=0, description="shorter segments are dropped [s]")
+    segment_max_s: float = Field(86400.0, gt=0, description="longer segments are cut [s]")
+    segment_min_soc: float = Field(5.0, gt=0, description="segments with a smaller change of SOC are dropped [points]")
+    end_current_s: float = Field(180.0, gt=0, description="time before the end over which the current is averaged [s]")
+    zero_within_s: float = Field(86400.0, gt=0, description="rest within this time gives the zero of the current [s]")
+    sat_before_s: float = Field(1200.0, gt=0, description="window before the end of a charge [s]")
+    sat_after_s: float = Field(300.0, ge=0, description="window after the end of a charge [s]")
+    sat_neighbour_mv: float = Field(15.0, gt=0, description="a supported reading lies this close to its neighbours [mV]")
+    sat_second_s: float = Field(120.0, gt=0, description="or to a second reading at most this far away [s]")
+    offset_window_s: float = Field(180.0, gt=0, description="common instants lie in this time before the end [s]")
+    offset_step_s: float = Field(15.0, gt=0, description="distance of common instants [s]")
+    offset_min_instants: int = Field(2, ge=1)
+    offset_min_cells: float = Field(0.8, gt=0, le=1, description="share of cells that a common instant needs [1]")
+    qualified_delta_soc: float = Field(20.0, ge=0, description="rise of SOC of a qualified charge [points]")
+    qualified_soc: float = Field(95.0, gt=0, description="SOC at the end of a qualified charge [%], or p75 − margin")
+    qualified_soc_margin: float = Field(2.0, ge=0, description="margin below the system's own 75th percentile [points]")
+    qualified_readings: int = Field(3, ge=1)
+    qualified_coverage: float = Field(0.9, gt=0, le=1)
+    plateau_level_mv: float = Field(15.0, gt=0, description="without segments: a day's end must reach the usual level [mV]")
+    baseline_days: int = Field(30, ge=1)
+    baseline_min_days: int = Field(14, ge=1)
+    slope_min_days: int = Field(60, ge=10, description="qualified days before a slope is shown")
+    slope_min_span_days: int = Field(90, ge=10)
+    verdict_min_days: int = Field(120, ge=10, description="qualified days before a verdict is given")
+    verdict_min_span_days: int = Field(180, ge=10)
+    false_discovery_rate: float = Field(0.05, gt=0, lt=1)
+    bootstrap_samples: int = Field(400, ge=0, description="0 leaves the block bootstrap out")
+    bootstrap_seed: int = 20240917
+    bootstrap_block_days: int = Field(28, ge=2)
+    quality_r2: tuple[float, float] = Field((0.95, 0.90), description="very linear, linear from this R² on")
+    quality_annual_percent: tuple[float, float] = Field((2.0, 10.0), description="low, moderate annual loss below [%]")
+    quality_annual_mv: tuple[float, float] = Field((3.0, 10.0), description="the same for offsets [mV]")
+    quality_cycle_percent: tuple[float, float] = Field((0.01, 0.05), description="very good, moderate loss per cycle [%]")
+    projection_max_ratio: float = Field(3.0, gt=0, description="cycles ahead over cycles seen, beyond: no number")
+    anchor_full_mv: float = Field(5.0, gt=0, description="full: highest cell within this of the month's level [mV]")
+    anchor_max_h: float = Field(72.0, gt=0, description="longest way from one anchor to the next [h]")
+    anchor_soc_gap: float = Field(2.0, gt=0, description="SOC may change this much between segments [points]")
+    capacity_days: int = Field(20, ge=1)
+    capacity_min_values: int = Field(8, ge=1)
+    capacity_soc_points: float = Field(80.0, gt=0)
+    current_quantum_a: float = Field(0.1, gt=0, description="step of the current sensor [A]")
+    voltage_quantum_mv: float = Field(1.0, gt=0, description="step of the cell voltages [mV]")
+    round_trip_efc: float = Field(7.0, gt=0)
+    round_trip_soc: float = Field(2.0, gt=0, description="windows close within this difference of SOC [points]")
+    soc_hysteresis: float = Field(3.0, gt=0, description="turns of SOC smaller than this do not count [points]")
+    efc_difference_percent: float = Field(5.0, gt=0)
+    rest_compare_s: float = Field(3600.0, gt=0, description="cells at rest are compared this long after the end [s]")
+    outlier_z: float = Field(5.0, gt=0)
+    outlier_mv: float = Field(8.0, gt=0)
+    outlier_median_days: int = Field(90, ge=7)
+    outlier_of_days: tuple[int, int] = Field((5, 7), description="outlier on so many of the last so many days")
+    offset_static_mv: float = Field(15.0, gt=0, description="a steady offset from here on is listed, never an alarm [mV]")
+    spread_rest_mv: tuple[float, float] = Field((20.0, 50.0), description="warn and critical spread at rest [mV]")
+    spread_charge_end_mv: tuple[float, float] = Field((50.0, 120.0), description="warn and critical at end of charge [mV]")
+    temperature_spread_k: tuple[float, float] = Field((5.0, 8.0), description="warn and critical spread [K]")
+    temperature_limits_c: tuple[float, float] = Field((35.0, 45.0), description="hours above these are counted [°C]")
+    stuck_h: float = Field(6.0, gt=0, description="no change for this long while the neighbours move [h]")
+    stuck_neighbour_mv: float = Field(30.0, gt=0, description="the median cell must move this much meanwhile [mV]")
+    resistance_step_c: float = Field(0.1, gt=0, description="smallest step of the current [1/h]")
+    resistance_delay_s: float = Field(90.0, gt=0)
+    resistance_min_steps: int = Field(5, ge=1)
+    soc_bins: tuple[float, float] = Field((20.0, 80.0), description="borders of the SOC bins [%]")
 
     def voltage(self, name: str) -> float:
         """Return `full_median_cell_v` or `empty_cell_v`, from the settings or the chemistry's default [V]."""
@@ -177,6 +250,12 @@ class EventRule(_Model):
     ts: str = Field(description="UTC time of the event as shown in counter_events, ISO 8601")
     decision: Literal["accepted", "ignored"] = Field(description="accepted: book the full step; ignored: book nothing")
 
+    @field_validator("ts")
+    @classmethod
+    def _is_time(cls, value: str) -> str:
+        _utc(value)
+        return value
+
 
 class Settings(_Model):
     """All settings of a site."""
@@ -212,6 +291,20 @@ class Settings(_Model):
         """Return the battery settings of a device."""
         return next((d.battery for d in self.device if d.name == device and d.battery), self.battery)
 
+    def decisions_of(self, device: str, signal: str) -> dict[int, str]:
+        """Return a person's decisions on counter events of a signal, by time [µs, UTC]."""
+        return {
+            (_utc(e.ts) - _EPOCH) // timedelta(microseconds=1): e.decision
+            for e in self.event
+            if e.device == device and e.signal == signal
+        }
+
+    def decisions_digest(self, device: str) -> str:
+        """Digest of the decisions on a device's counter events; a change judges its registers again."""
+        return _digest(
+            [e.model_dump(mode="json") for e in self.event if e.device == device], self.meter.p_max_kw,
+        )
+
     def reading_digest(self, device: str) -> str:
         """Digest of everything that shapes a device's `readings`; a change reads the device again."""
         return _digest(
@@ -223,8 +316,16 @@ class Settings(_Model):
         """Digest of everything that shapes a device's derived tables; a change makes all its months due."""
         return _digest(
             self.zone_of(device).key, self.battery_of(device).model_dump(mode="json"),
-            self.meter.model_dump(mode="json"), self.reading_digest(device),
+            self.meter.model_dump(mode="json"), self.reading_digest(device), COMPUTE_VERSION,
         )
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _utc(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _digest(*parts: object) -> str:

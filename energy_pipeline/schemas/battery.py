@@ -1,11 +1,12 @@
 """Battery tables: from segments of charge and discharge to verdicts on single cells.
 
 `charge_cycles` and `sat_voltage` are per month; the rest needs a system's whole history.
-Next: `compute/charges.py`, `compute/sat.py`, `compute/regimes.py`, `compute/degradation.py`.
+Next: `battery_parts.py` for the tables in between, then `compute/charge_cycles.py` and its neighbours.
 """
 
 import polars as pl
 
+from energy_pipeline.schemas import battery_parts
 from energy_pipeline.schemas.base import CELL, DAY, DEVICE, MONTH, PACK, SIGNAL, UTC_TS, Column, Table
 
 F = pl.Float64
@@ -22,6 +23,7 @@ CHARGE_CYCLES = Table(
         Column("kind", pl.String, "charge or discharge", nullable=False),
         Column("start_ts", UTC_TS, "start of the segment", nullable=False),
         Column("end_ts", UTC_TS, "end of the segment", nullable=False),
+        Column("active_end_ts", UTC_TS, "last reading of the current that still flows; end_ts may be one reading later"),
         Column("duration_s", F, "length", "s", nullable=False, ge=0),
         Column("method", pl.String, "where the direction comes from: soc, voltage or current", nullable=False),
         Column("cut", pl.Boolean, "true where a segment longer than 24 h was cut", nullable=False),
@@ -67,6 +69,8 @@ SAT_VOLTAGE = Table(
         Column("sampling_s", F, "median distance of readings in the window", "s"),
         Column("sat_offset_mv", F, "cell minus the median of all cells at common instants before the end", "mV"),
         Column("offset_instants", pl.Int16, "common instants used", nullable=False, ge=0),
+        Column("offset_lag_s", F, "time from those instants (mean) to the end of the charge", "s"),
+        Column("refused_readings", pl.Int32, "readings in the window outside the SAT limits", nullable=False, ge=0),
         Column("current_end_a", F, "mean |current| before the end", "A"),
         Column("soc_end", F, "state of charge at the end", "%"),
         Column("delta_soc", F, "rise of the state of charge", "%"),
@@ -205,6 +209,10 @@ CAPACITY = Table(
         Column("efc_energy", F, "equivalent full cycles so far, by energy", "1"),
         Column("efc_soc", F, "equivalent full cycles so far, by SOC turning points", "1"),
         Column("round_trip_percent", F, "DC energy out / in over the last window closed at equal SOC (>= 7 EFC)", "%"),
+        Column("q_charge_ah", F, "charge from an empty to a full end, zero-corrected", "Ah"),
+        Column("q_discharge_ah", F, "charge from a full to an empty end, zero-corrected", "Ah"),
+        Column("q_anchor_values", pl.Int32, "values behind the median", nullable=False, ge=0),
+        Column("coulombic_percent", F, "charge out / in over the same window as the round trip", "%"),
         Column("reason", pl.String, "why q_anchor is null"),
     ),
 )
@@ -238,7 +246,24 @@ CELL_HEALTH = Table(
         Column("pack_spread_charge_end_mv", F, "spread of its pack at the end of charge, median of 30 days", "mV"),
         Column("pack_spread_rest_mv", F, "spread of its pack at rest, median of 30 days", "mV"),
         Column("pack_spread_discharge_end_mv", F, "spread of its pack at the end of discharge, median of 30 days", "mV"),
+        Column("offset_slope_per_year", F, "trend of its offset at the end of charge (GLS)", "mV/year"),
+        Column("verdict", pl.String, "verdict on that trend"),
+        Column("weakness_score", F, "mean of the robust scores behind the rank; larger is weaker", ""),
+        Column("resistance_mohm", F, "median resistance proxy, last 60 days, all SOC bins that have it", "mΩ"),
+        Column("stuck_since_ts", UTC_TS, "start of that longest time without change"),
+        Column("imbalance", pl.String, "ok, warn or critical: spread of its pack at rest and at the end of charge"),
+        Column("temperature_spread_k", F, "warmest minus coolest sensor of the system, median of the last 30 days", "K"),
+        Column("energy_lost_kwh", F, "energy of a full discharge that the system loses to its weakest cell", "kWh"),
         Column("finding", pl.String, "what to look at, as a code; null where nothing stands out"),
     ),
 )
-TABLES = (CHARGE_CYCLES, SAT_VOLTAGE, SAT_DAILY, REGIMES, DEGRADATION_FITS, CAPACITY, CELL_HEALTH)
+TABLES = (
+    CHARGE_CYCLES,
+    SAT_VOLTAGE,
+    *battery_parts.TABLES,
+    SAT_DAILY,
+    REGIMES,
+    DEGRADATION_FITS,
+    CAPACITY,
+    CELL_HEALTH,
+)

@@ -1,0 +1,145 @@
+"""`degradation_fits`: slope, honest interval and verdict of every cell, pack and the system, or why there is none.
+
+Here: which series are fitted, families of tests, and the rows of the table (METRICS G). The mathematics is in `gls.py`
+(decides), `robust_fits.py` (shown beside it), `verdicts.py` and `projections.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from energy_pipeline.compute.battery_series import Float, Int
+from energy_pipeline.compute.context import DeviceContext
+from energy_pipeline.compute.day_matrix import DayMatrix, day_matrix
+from energy_pipeline.compute.fit_levels import FitSeries, cut_rows, own_steps, series_of, system_steps
+from energy_pipeline.compute.fit_rows import fit_family
+from energy_pipeline.compute.sat_voltage import nan_median
+from energy_pipeline.schemas.battery import DEGRADATION_FITS
+
+OFFSET, INDEX, CAPACITY_PERCENT = "sat_offset_mv", "sat_index_percent", "capacity_percent"
+UNITS = {OFFSET: "mV", INDEX: "%", CAPACITY_PERCENT: "%"}
+FEW_CELLS = 0.5
+
+
+@dataclass(frozen=True)
+class Family:
+    """Series that are judged together: their common time line [days] and the cycles done by each of its days."""
+
+    t: Float
+    days: list[Any]
+    efc: Float
+    series: list[FitSeries]
+
+
+def build_degradation_fits(
+    ctx: DeviceContext,
+    sat_daily: pl.DataFrame,
+    regimes: pl.DataFrame,
+    capacity: pl.DataFrame,
+    charge_cycles: pl.DataFrame,
+) -> pl.DataFrame:
+    """Build one row per (level, pack, cell, quantity); every cell has two rows, with a verdict or a reason."""
+    rows: list[dict[str, Any]] = []
+    for family in _families(ctx, sat_daily, regimes, capacity, charge_cycles):
+        rows.extend(fit_family(family.t, family.days, family.efc, family.series, ctx.battery))
+    if not rows:
+        return DEGRADATION_FITS.empty()
+    schema = {k: v for k, v in DEGRADATION_FITS.polars_schema.items() if k not in {"device", "unit"}}
+    frame = pl.DataFrame(rows, schema=schema).with_columns(
+        pl.lit(ctx.device).alias("device"), pl.col("quantity").replace_strict(UNITS).alias("unit"),
+        pl.col(pl.Float64).fill_nan(None),
+    )
+    order = pl.col("level").replace_strict({"system": 0, "pack": 1, "cell": 2}, return_dtype=pl.Int8)
+    return DEGRADATION_FITS.conform(frame.sort(order, "quantity", "pack", "cell"))
+
+
+def _families(
+    ctx: DeviceContext, sat_daily: pl.DataFrame, regimes: pl.DataFrame, capacity: pl.DataFrame,
+    charge_cycles: pl.DataFrame,
+) -> list[Family]:
+    """Return the families: cells and packs by offset and by index, the system by index and by capacity."""
+    if sat_daily.is_empty():
+        return _capacity_family(ctx, capacity, charge_cycles)
+    out = []
+    for quantity in (OFFSET, INDEX):
+        matrix = day_matrix(sat_daily, quantity) or _nothing(sat_daily)
+        efc = cycles_by_day(charge_cycles, matrix.days, ctx)
+        common = cut_rows(matrix.days, system_steps(regimes)) if matrix.days else np.empty(0, np.int64)
+        cells = _cell_series(ctx, matrix, quantity, common, regimes)
+        packs = _pack_series(ctx, matrix, quantity, common)
+        out += [Family(matrix.t, matrix.days, efc, s) for s in (cells, packs) if s]
+        if quantity == INDEX:
+            whole = _middle(matrix.values)
+            series = series_of(whole, common, ctx.battery, quantity=quantity, grade="system")
+            out.append(Family(matrix.t, matrix.days, efc, [series]))
+    return out + _capacity_family(ctx, capacity, charge_cycles)
+
+
+def _nothing(sat_daily: pl.DataFrame) -> DayMatrix:
+    """Return a matrix without days, so that every cell still gets its row with the reason."""
+    keys = sat_daily.select("signal", "pack", "cell").unique().sort("pack", "cell", "signal")
+    empty = np.empty(0)
+    return DayMatrix(np.empty((len(keys), 0)), empty, [], keys["pack"].to_list(), keys["cell"].to_list())
+
+
+def _cell_series(
+    ctx: DeviceContext, matrix: DayMatrix, quantity: str, common: Int, regimes: pl.DataFrame
+) -> list[FitSeries]:
+    out = []
+    for row, (pack, cell) in enumerate(zip(matrix.packs, matrix.cells, strict=True)):
+        own = quantity == OFFSET and len(matrix.days) > 0
+        cuts = own_steps(matrix, row, common, regimes, ctx.battery) if own else common
+        y = matrix.values[row]
+        out.append(series_of(y, cuts, ctx.battery, quantity=quantity, grade="cell", pack=pack, cell=cell))
+    return out
+
+
+def _pack_series(ctx: DeviceContext, matrix: DayMatrix, quantity: str, common: Int) -> list[FitSeries]:
+    """Return the median of each pack's cells; its offset has a level of its own only where it steps by itself."""
+    out = []
+    packs = np.array([-1 if p is None else p for p in matrix.packs])
+    for pack in sorted(set(packs[packs >= 0].tolist())):
+        y = _middle(matrix.values[packs == pack])
+        one = DayMatrix(y[None], matrix.t, matrix.days, [pack], [None])
+        no_steps = pl.DataFrame(schema={"kind": pl.String, "pack": pl.Int16, "cell": pl.Int16, "day": pl.Date})
+        cuts = own_steps(one, 0, common, no_steps, ctx.battery) if quantity == OFFSET and matrix.days else common
+        out.append(series_of(y, cuts, ctx.battery, quantity=quantity, grade="pack", pack=pack))
+    return out
+
+
+def _middle(values: Float) -> Float:
+    """Return the median over cells per day where at least half of the cells have a value."""
+    if not values.size:
+        return np.empty(values.shape[1])
+    enough = np.isfinite(values).mean(axis=0) >= FEW_CELLS
+    return np.where(enough, nan_median(values, axis=0), np.nan)
+
+
+def _capacity_family(ctx: DeviceContext, capacity: pl.DataFrame, charge_cycles: pl.DataFrame) -> list[Family]:
+    """Return the system's capacity by voltage anchors in percent of nameplate; it has no regimes."""
+    rows = capacity.drop_nulls("q_anchor_ah").sort("day")
+    if rows.is_empty():
+        if capacity.is_empty() and charge_cycles.is_empty():
+            return []
+        empty = FitSeries(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64), None, None, CAPACITY_PERCENT, "system")
+        return [Family(np.empty(0), [], np.empty(0), [empty])]
+    days = rows["day"].to_list()
+    number = rows["day"].cast(pl.Int32).to_numpy().astype(np.float64)
+    y = 100.0 * rows["q_anchor_ah"].to_numpy() / ctx.battery.nameplate_ah
+    none = np.empty(0, np.int64)
+    series = series_of(y, none, ctx.battery, quantity=CAPACITY_PERCENT, grade="system")
+    return [Family(number - number[0], days, cycles_by_day(charge_cycles, days, ctx), [series])]
+
+
+def cycles_by_day(charge_cycles: pl.DataFrame, days: Sequence[Any], ctx: DeviceContext) -> Float:
+    """Return the measured equivalent full cycles done by the end of each day; NaN where charge is not measured."""
+    known = charge_cycles.drop_nulls("charge_ah")
+    if known.is_empty() or not len(days):
+        return np.full(len(days), np.nan)
+    per_day = known.group_by("day").agg(pl.col("charge_ah").sum()).sort("day")
+    total = np.concatenate([[0.0], np.cumsum(per_day["charge_ah"].to_numpy())]) / (2.0 * ctx.battery.nameplate_ah)
+    have = per_day["day"].to_numpy().astype("datetime64[D]")
+    return np.asarray(total[np.searchsorted(have, np.array(days, dtype="datetime64[D]"), side="right")], dtype=np.float64)

@@ -1,0 +1,347 @@
+"""From the bytes of a file to columns of times and values, fast where the bytes are clean, patient where not.
+
+The strict path is `pyarrow.csv` with fixed types; any row it cannot read sends that chunk (and only it) through the
+lenient path, which finds the bad rows one by one. Both give the same rows for good input. What a row means is not
+decided here. Next: `rows.py` turns these columns into readings and rejected rows.
+"""
+
+import bisect
+import csv
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from energy_pipeline.compute.layout import Layout, LayoutError
+
+ISO = r"^(\d{4}-\d{2}-\d{2})(?:[ T](\d{2})(?::(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?)?(Z|z|[+-]\d{2}(?::?\d{2})?)?$"
+HAS_OFFSET = re.compile(r"\d(Z|z|[+-]\d{2}(:?\d{2})?)$")
+RAW_LENGTH = 200
+
+
+@dataclass
+class Lines:
+    """Where rows stand in the file: row index of a chunk → line number and text."""
+
+    data: bytes
+    first_line: int
+    _starts: list[int] = field(default_factory=list)
+    _numbers: list[int] = field(default_factory=list)
+
+    def _index(self) -> None:
+        if self._starts or not self.data:
+            return
+        position, number = 0, self.first_line
+        for line in self.data.split(b"\n"):
+            if line.strip(b"\r"):
+                self._starts.append(position)
+                self._numbers.append(number)
+            position += len(line) + 1
+            number += 1
+
+    def number(self, row: int) -> int:
+        """Line number in the file, from 1."""
+        self._index()
+        return self._numbers[row]
+
+    def text(self, row: int) -> str:
+        """The line as it stands in the file, at most 200 characters."""
+        self._index()
+        start = self._starts[row]
+        end = self.data.find(b"\n", start)
+        line = self.data[start : end if end >= 0 else len(self.data)].rstrip(b"\r")
+        return line[: 4 * RAW_LENGTH].decode("utf-8", errors="backslashreplace")[:RAW_LENGTH]
+
+    def row_at_or_after(self, line: int) -> int:
+        """Row index of a line number."""
+        self._index()
+        return bisect.bisect_left(self._numbers, line)
+
+
+@dataclass
+class RowNumbers(Lines):
+    """Lines of a Parquet file: there is no text, and the number is that of the row."""
+
+    def number(self, row: int) -> int:
+        """Row number, from 1."""
+        return row + self.first_line
+
+    def text(self, row: int) -> str:  # noqa: ARG002
+        """Parquet rows have no text."""
+        return ""
+
+
+@dataclass
+class Columns:
+    """The columns of one chunk, row by row as in the file.
+
+    `time_us` is UTC where `is_utc` is true, else the local wall clock [µs]; `time_ok` is false where it could not be
+    read. `values` holds per column the value (NaN where absent) and `state`: 0 a number, 1 empty, 2 not a number.
+    `broken` gives a reason for rows that could not be split into fields at all.
+    """
+
+    time_us: NDArray[np.int64]
+    time_ok: NDArray[np.bool_]
+    is_utc: NDArray[np.bool_]
+    values: dict[str, NDArray[np.float64]]
+    state: dict[str, NDArray[np.uint8] | None]
+    keys: pl.Series | None
+    factors: NDArray[np.float64] | None
+    lines: Lines
+    broken: dict[int, str]
+
+    def __len__(self) -> int:
+        return len(self.time_us)
+
+
+def read_csv_chunk(data: bytes, layout: Layout, first_line: int) -> Columns:
+    """Read complete lines of a CSV file (without its header) into columns."""
+    lines = Lines(data, first_line)
+    if not data.strip():
+        return _empty(layout, lines)
+    try:
+        table = _read_strict(data, layout)
+    except (pa.ArrowInvalid, pa.ArrowKeyError, pa.ArrowNotImplementedError):
+        return _read_lenient(data, layout, lines)
+    return _from_arrow(table, layout, lines)
+
+
+def _empty(layout: Layout, lines: Lines) -> Columns:
+    none = np.empty(0)
+    return Columns(
+        none.astype(np.int64), none.astype(bool), none.astype(bool), dict.fromkeys(layout.value_columns, none),
+        dict.fromkeys(layout.value_columns), pl.Series([], dtype=pl.String) if layout.is_long else None,
+        none if layout.source.factor_column else None, lines, {},
+    )
+
+
+def _first_field(data: bytes, layout: Layout) -> str:
+    line = data.lstrip(b"\r\n").split(b"\n", 1)[0].decode("utf-8", errors="replace")
+    cells = next(csv.reader([line], delimiter=layout.source.separator), [])
+    index = layout.columns.index(layout.source.time_column)
+    return cells[index].strip() if index < len(cells) else ""
+
+
+def _time_type(data: bytes, layout: Layout) -> pa.DataType:
+    style = layout.source.time_format
+    if style in {"epoch_s", "epoch_ms"}:
+        return pa.float64()
+    if style == "iso" and HAS_OFFSET.search(_first_field(data, layout)[10:]):
+        return pa.timestamp("us", "UTC")
+    return pa.timestamp("us", "UTC") if "%z" in style else pa.timestamp("us")
+
+
+def _read_strict(data: bytes, layout: Layout) -> pa.Table:
+    source = layout.source
+    types: dict[str, pa.DataType] = {source.time_column: _time_type(data, layout)}
+    types.update({c: pa.float64() for c in layout.value_columns})
+    if source.key_column:
+        types[source.key_column] = pa.string()
+    if source.factor_column:
+        types[source.factor_column] = pa.float64()
+    names = _unique(layout.columns)
+    convert = pacsv.ConvertOptions(
+        column_types=types, include_columns=list(types), null_values=[""], strings_can_be_null=False,
+        decimal_point=source.decimal,
+        timestamp_parsers=None if source.time_format in {"iso", "epoch_s", "epoch_ms"} else [source.time_format],
+    )
+    return pacsv.read_csv(
+        pa.BufferReader(data),
+        read_options=pacsv.ReadOptions(
+            column_names=names, use_threads=False, block_size=1 << 23, encoding=source.encoding
+        ),
+        parse_options=pacsv.ParseOptions(delimiter=source.separator, newlines_in_values=False),
+        convert_options=convert,
+    )
+
+
+def _unique(columns: Iterable[str]) -> list[str]:
+    """Make column names unique, as a file may repeat names that nobody reads."""
+    seen: dict[str, int] = {}
+    names = []
+    for column in columns:
+        seen[column] = seen.get(column, 0) + 1
+        names.append(column if seen[column] == 1 else f"{column}\x00{seen[column]}")
+    return names
+
+
+def _from_arrow(table: pa.Table, layout: Layout, lines: Lines) -> Columns:
+    source = layout.source
+    times = table.column(source.time_column).combine_chunks()
+    time_us, time_ok, is_utc = _arrow_times(times, source.time_format)
+    values: dict[str, NDArray[np.float64]] = {}
+    state: dict[str, NDArray[np.uint8] | None] = {}
+    for name in layout.value_columns:
+        column = table.column(name)
+        if column.type != pa.float64():
+            column = _arrow_float(column)
+        values[name] = column.to_numpy()
+        state[name] = column.is_null().to_numpy().astype(np.uint8) if column.null_count else None
+    keys = pl.Series(table.column(source.key_column).combine_chunks()) if source.key_column else None
+    factors = table.column(source.factor_column).to_numpy() if source.factor_column else None
+    return Columns(time_us, time_ok, is_utc, values, state, keys, factors, lines, {})
+
+
+def _arrow_float(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers and booleans of a Parquet file as floats; anything else raises LayoutError."""
+    try:
+        if pa.types.is_boolean(column.type):
+            column = column.cast(pa.int8())
+        return column.cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        msg = f"a value column is of type {column.type}; allowed are numbers and booleans"
+        raise LayoutError(msg) from error
+
+
+def _arrow_times(
+    times: pa.Array, style: str
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    ok = np.ones(len(times), bool) if times.null_count == 0 else ~times.is_null().to_numpy(zero_copy_only=False)
+    if pa.types.is_timestamp(times.type):
+        utc = times.type.tz is not None
+        if times.type.unit != "us":
+            times = times.cast(pa.timestamp("us", times.type.tz), safe=False)
+        raw = times.view(pa.int64())
+        if raw.null_count:
+            raw = raw.fill_null(0)  # the mask `ok` marks these rows; they are refused, never used
+        return raw.to_numpy(), ok, np.full(len(ok), utc)
+    try:
+        seconds = times.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        msg = f"the time column is of type {times.type}; allowed are timestamps, or numbers with an epoch format"
+        raise LayoutError(msg) from error
+    return _epoch_us(seconds, style, ok)
+
+
+def _epoch_us(
+    numbers: NDArray[np.float64], style: str, ok: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    scale = 1e3 if style == "epoch_ms" else 1e6
+    micro = numbers * scale
+    ok = ok & np.isfinite(micro) & (np.abs(np.where(np.isfinite(micro), micro, np.inf)) < 9e15)
+    return np.where(ok, np.round(micro), 0.0).astype(np.int64), ok, np.ones(len(ok), bool)
+
+
+def _read_lenient(data: bytes, layout: Layout, lines: Lines) -> Columns:
+    source = layout.source
+    texts, bad_encoding = _decode_lines(data, source.encoding)
+    rows = _split_fields(texts, source.separator)
+    broken = dict.fromkeys(bad_encoding, "bad_encoding")
+    width = len(layout.columns)
+    index = {c: i for i, c in reversed(list(enumerate(layout.columns)))}
+    needed = {source.time_column, *layout.value_columns, source.key_column, source.factor_column} - {None}
+    fields: dict[str, list[str]] = {str(c): [] for c in needed}
+    for i, row in enumerate(rows):
+        if len(row) != width and i not in broken:
+            broken[i] = "wrong_field_count"
+        for name, cells in fields.items():
+            position = index[name]
+            cells.append(row[position].strip() if position < len(row) else "")
+    time_us, time_ok, is_utc = _parse_times(pl.Series(fields[source.time_column], dtype=pl.String), source.time_format)
+    values, state = {}, {}
+    for name in layout.value_columns:
+        values[name], state[name] = _parse_numbers(pl.Series(fields[name], dtype=pl.String), source.decimal)
+    factors = None
+    if source.factor_column:
+        factors, _ = _parse_numbers(pl.Series(fields[source.factor_column], dtype=pl.String), source.decimal)
+    keys = pl.Series(fields[source.key_column], dtype=pl.String) if source.key_column else None
+    return Columns(time_us, time_ok, is_utc, values, state, keys, factors, lines, broken)
+
+
+def _decode_lines(data: bytes, encoding: str) -> tuple[list[str], list[int]]:
+    texts, bad = [], []
+    for line in data.split(b"\n"):
+        stripped = line.rstrip(b"\r")
+        if not stripped:
+            continue
+        try:
+            texts.append(stripped.decode(encoding))
+        except UnicodeDecodeError:
+            bad.append(len(texts))
+            texts.append(stripped.decode(encoding, errors="replace"))
+    return texts, bad
+
+
+def _split_fields(texts: list[str], separator: str) -> list[list[str]]:
+    return [_quoted_fields(text, separator) if '"' in text else text.split(separator) for text in texts]
+
+
+def _quoted_fields(text: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader(io.StringIO(text), delimiter=separator), [])
+    except csv.Error:  # a field beyond the limit of the csv module: the row cannot be split
+        return []
+
+
+def _parse_numbers(texts: pl.Series, decimal: str) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    empty = texts == ""
+    if decimal == ",":
+        texts = pl.select(pl.when(texts.str.contains(".", literal=True)).then(pl.lit("x")).otherwise(texts)).to_series()
+        texts = texts.str.replace(",", ".", literal=True)
+    numbers = texts.cast(pl.Float64, strict=False)
+    state = np.where(empty.to_numpy(), 1, np.where(numbers.is_null().to_numpy(), 2, 0)).astype(np.uint8)
+    return numbers.to_numpy().astype(np.float64), state
+
+
+def _parse_times(texts: pl.Series, style: str) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    if style in {"epoch_s", "epoch_ms"}:
+        numbers = texts.cast(pl.Float64, strict=False)
+        return _epoch_us(numbers.to_numpy().astype(np.float64), style, ~numbers.is_null().to_numpy())
+    if style != "iso":
+        parsed = texts.str.to_datetime(style, time_unit="us", strict=False)
+        utc = isinstance(parsed.dtype, pl.Datetime) and parsed.dtype.time_zone is not None
+        physical = parsed.to_physical()
+        ok = ~physical.is_null().to_numpy()
+        return _zero_where(physical, ok), ok, np.full(len(ok), utc)
+    parts = texts.str.extract_groups(ISO).struct.unnest()
+    parts.columns = ["date", "hour", "minute", "second", "fraction", "offset"]
+    frame = parts.select(
+        pl.concat_str(
+            pl.col("date"), pl.lit(" "), pl.col("hour").fill_null("00"), pl.lit(":"), pl.col("minute").fill_null("00"),
+            pl.lit(":"), pl.col("second").fill_null("00"),
+        ).str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).alias("naive"),
+        pl.col("fraction").str.pad_end(6, "0").str.slice(0, 6).cast(pl.Int64).fill_null(0).alias("us"),
+        pl.col("offset").str.replace(r"^[Zz]$", "+00:00").alias("offset"),
+    )
+    sign = pl.when(pl.col("offset").str.starts_with("-")).then(-1).otherwise(1)
+    minutes = pl.col("offset").str.slice(1, 2).cast(pl.Int64) * 60 + (
+        pl.col("offset").str.slice(3).str.strip_chars(":").replace("", "0").cast(pl.Int64, strict=False).fill_null(0)
+    )
+    frame = frame.select(
+        (pl.col("naive").to_physical() + pl.col("us") - (sign * minutes * 60_000_000).fill_null(0)).alias("time"),
+        pl.col("offset").is_not_null().alias("utc"),
+    )
+    ok = ~frame["time"].is_null().to_numpy()
+    return _zero_where(frame["time"], ok), ok, frame["utc"].to_numpy()
+
+
+def _zero_where(times: pl.Series, ok: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Times as integers; rows that could not be read hold 0, are marked in `ok` and never used."""
+    out = np.zeros(len(ok), np.int64)
+    out[ok] = times.drop_nulls().to_numpy()
+    return out
+
+
+def read_parquet(data: bytes, layout: Layout) -> Columns:
+    """Read a whole Parquet file into columns."""
+    source = layout.source
+    wanted = [source.time_column, *layout.value_columns]
+    wanted += [c for c in (source.key_column, source.factor_column) if c]
+    table = pq.read_table(pa.BufferReader(data), columns=list(dict.fromkeys(wanted)))
+    return _from_arrow(table, layout, RowNumbers(b"", 1))
+
+
+def parquet_columns(data: bytes) -> tuple[str, ...]:
+    """Return the column names of a Parquet file; LayoutError where it is none."""
+    try:
+        return tuple(pq.read_schema(pa.BufferReader(data)).names)
+    except pa.ArrowInvalid as error:
+        msg = f"not a readable Parquet file: {error}"
+        raise LayoutError(msg) from error

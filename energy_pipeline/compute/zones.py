@@ -1,0 +1,262 @@
+"""Local wall clocks and UTC, by a table of transitions instead of one look-up per row.
+
+Here: which instants a zone changes its offset, local readings to UTC (with the repeated and the missing hour), and
+the local hours, days and months that UTC buckets belong to. Times are int64 microseconds since 1970 throughout.
+Zones come from the IANA database by `zoneinfo`. Next: `reader.py` and `resolution.py`, which use this.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+QUARTER = 15 * MINUTE
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+OK, NONEXISTENT, AMBIGUOUS = 0, 1, 2
+
+Int = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A change of offset at the UTC instant `at` from `before` to `after` [µs]."""
+
+    at: int
+    before: int
+    after: int
+
+
+def to_us(moment: datetime) -> int:
+    """Return an aware datetime as microseconds since 1970."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def from_us(us: int) -> datetime:
+    """Return microseconds since 1970 as an aware UTC datetime."""
+    return EPOCH + timedelta(microseconds=int(us))
+
+
+def offset_at(zone: ZoneInfo, us: int) -> int:
+    """Return the zone's offset from UTC [µs] at a UTC instant."""
+    offset = from_us(us).astimezone(zone).utcoffset()
+    if offset is None:  # pragma: no cover - zoneinfo always answers
+        msg = f"zone {zone.key} has no offset at {from_us(us)}"
+        raise ValueError(msg)
+    return offset // timedelta(microseconds=1)
+
+
+@lru_cache(maxsize=256)
+def _transitions_of_year(zone: ZoneInfo, year: int) -> tuple[Transition, ...]:
+    start, end = to_us(datetime(year, 1, 1, tzinfo=UTC)), to_us(datetime(year + 1, 1, 1, tzinfo=UTC))
+    found = []
+    step = 7 * DAY  # no zone has changed twice within a week since 1970 but for Ramadan pauses of four weeks
+    left, left_offset = start, offset_at(zone, start)
+    while left < end:
+        right = min(left + step, end)
+        right_offset = offset_at(zone, right)
+        if right_offset != left_offset:
+            found.append(_bisect(zone, left, right, left_offset, right_offset))
+        left, left_offset = right, right_offset
+    return tuple(found)
+
+
+def _bisect(zone: ZoneInfo, left: int, right: int, before: int, after: int) -> Transition:
+    while right - left > SECOND:
+        middle = (left + right) // (2 * SECOND) * SECOND
+        if offset_at(zone, middle) == before:
+            left = middle
+        else:
+            right = middle
+    return Transition(right, before, after)
+
+
+def transitions(zone: ZoneInfo, start: int, end: int) -> list[Transition]:
+    """Return the zone's changes of offset with start <= instant < end [µs, UTC], in order."""
+    years = range(from_us(start).year, from_us(end).year + 1)
+    return [t for year in years for t in _transitions_of_year(zone, year) if start <= t.at < end]
+
+
+def local_to_utc(
+    local: Int, zone: ZoneInfo, previous: tuple[int, int] | None = None
+) -> tuple[Int, NDArray[np.uint8]]:
+    """Turn local wall-clock times, in file order, into UTC.
+
+    Args:
+        local: wall clock [µs], in the order of the file; need not be sorted.
+        zone: the zone of the clock.
+        previous: wall clock and UTC of the row just before the first one, for the rest of a grown file.
+
+    Returns:
+        UTC [µs] and a status per row: OK, NONEXISTENT (inside the hour that spring skips) or AMBIGUOUS (inside the
+        repeated hour, where neither order nor cadence tells which pass it is).
+    """
+    status = np.zeros(len(local), np.uint8)
+    if len(local) == 0:
+        return local.copy(), status
+    low, high = int(local.min()) - 2 * DAY, int(local.max()) + 2 * DAY
+    changes = transitions(zone, low, high)
+    first_offset = offset_at(zone, low)
+    if not changes:
+        return local - first_offset, status
+    thresholds = np.array([t.at + max(t.before, t.after) for t in changes])
+    offsets = np.array([first_offset, *(t.after for t in changes)])
+    utc = local - offsets[np.searchsorted(thresholds, local, side="right")]
+    for change in changes:
+        if change.after > change.before:
+            gap = (local >= change.at + change.before) & (local < change.at + change.after)
+            status[gap] = NONEXISTENT
+        else:
+            _resolve_repeated(local, utc, status, change, previous)
+    return utc, status
+
+
+def _resolve_repeated(
+    local: Int, utc: Int, status: NDArray[np.uint8], change: Transition, previous: tuple[int, int] | None
+) -> None:
+    """Decide for the rows inside a repeated hour which pass they belong to, and write UTC and status in place."""
+    low, high = change.at + change.after, change.at + change.before
+    inside = np.flatnonzero((local >= low) & (local < high))
+    if len(inside) == 0:
+        return
+    # One visit of the file to the hour = one run of neighbouring rows; each visit is judged by itself.
+    for run in np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1):
+        start, stop = int(run[0]), int(run[-1]) + 1
+        before = int(utc[start - 1]) if start > 0 else (previous[1] if previous else None)
+        after = int(utc[stop]) if stop < len(local) else None
+        # Neighbours further than a day away say nothing about which pass a row belongs to.
+        cadence = _cadence(local[max(0, start - 64) : stop + 64])
+        split = _split_repeated(
+            local[start:stop], change, cadence, _near(before, change.at), _near(after, change.at)
+        )
+        if split is None:
+            status[start:stop] = AMBIGUOUS
+            continue
+        utc[start : start + split] = local[start : start + split] - change.before
+        utc[start + split : stop] = local[start + split : stop] - change.after
+
+
+def _near(neighbour: int | None, at: int) -> int | None:
+    return neighbour if neighbour is not None and abs(neighbour - at) < DAY else None
+
+
+def _cadence(local: Int) -> int | None:
+    """Return the median forward step [µs] of rows around the hour, or None where there is none."""
+    steps = np.diff(local)
+    steps = steps[(steps > 0) & (steps < DAY)]
+    return int(np.median(steps)) if len(steps) else None
+
+
+def _split_repeated(
+    run: Int, change: Transition, cadence: int | None, before: int | None, after: int | None
+) -> int | None:
+    """Return how many leading rows of `run` belong to the first pass, or None where it cannot be known.
+
+    Every split is priced by the disorder it leaves: time that runs backwards, and departures of the steps from
+    the cadence, at both ends as well where neighbours are known. The cheapest split wins. Two splits that cost the
+    same but give different times leave the question open.
+    """
+    n = len(run)
+    first, second = run - change.before, run - change.after
+    inner = np.diff(first)
+    cost = _step_cost(inner, cadence)
+    prefix = np.concatenate([[0.0], np.cumsum(cost)])  # prefix[k]: cost of the first k inner steps
+    prices = np.empty(n + 1)
+    for k in range(n + 1):
+        price = prefix[max(k - 1, 0)] + (prefix[-1] - prefix[min(k, n - 1)])
+        if 0 < k < n:
+            price += float(_step_cost(np.array([second[k] - first[k - 1]]), cadence)[0])
+        head = first[0] if k > 0 else second[0]
+        tail = second[-1] if k < n else first[-1]
+        if before is not None:
+            price += float(_step_cost(np.array([head - before]), cadence)[0])
+        if after is not None:
+            price += float(_step_cost(np.array([after - tail]), cadence)[0])
+        prices[k] = price
+    best = int(prices.argmin())
+    rivals = np.flatnonzero(prices <= prices[best] * 1.001 + 1.0)
+    if len(rivals) == 1:
+        return best
+    if before is None and after is None:
+        return None
+    # All rows of one pass, both ends equally far: only the order of arrival in a live file can tell.
+    if after is None and n in rivals and before is not None:
+        return n
+    return None
+
+
+def _step_cost(steps: Int, cadence: int | None) -> NDArray[np.float64]:
+    """Price of each step [s]: backward time counts tenfold, departures from the cadence count once."""
+    s = steps / SECOND
+    target = 0.0 if cadence is None else cadence / SECOND
+    return np.where(s < 0, 10.0 * -s + target, np.abs(s - target))
+
+
+def local_offsets(utc: Int, zone: ZoneInfo) -> Int:
+    """Return the zone's offset [µs] at each UTC instant; `utc` must be sorted."""
+    if len(utc) == 0:
+        return utc.copy()
+    changes = transitions(zone, int(utc[0]), int(utc[-1]) + 1)
+    offsets = np.array([offset_at(zone, int(utc[0])), *(t.after for t in changes)])
+    return offsets[np.searchsorted(np.array([t.at for t in changes], np.int64), utc, side="right")]
+
+
+def day_start(zone: ZoneInfo, day: date) -> int:
+    """Return the first existing instant of a local date [µs, UTC], also where midnight is skipped or repeated."""
+    midnight = to_us(datetime(day.year, day.month, day.day, tzinfo=UTC))
+    for change in transitions(zone, midnight - 2 * DAY, midnight + 2 * DAY):
+        low, high = sorted((change.at + change.before, change.at + change.after))
+        if low <= midnight < high:
+            skipped = change.after > change.before
+            return change.at if skipped else midnight - change.before
+    return midnight - offset_at(zone, midnight - offset_at(zone, midnight))
+
+
+def month_bounds(zone: ZoneInfo, month: str) -> tuple[int, int]:
+    """Return start and end [µs, UTC] of a local month 'YYYY-MM'."""
+    year, number = int(month[:4]), int(month[5:])
+    following = date(year + number // 12, number % 12 + 1, 1)
+    return day_start(zone, date(year, number, 1)), day_start(zone, following)
+
+
+def month_of(zone: ZoneInfo, us: int) -> str:
+    """Return the local month 'YYYY-MM' of a UTC instant."""
+    return from_us(us).astimezone(zone).strftime("%Y-%m")
+
+
+def months_between(zone: ZoneInfo, start: int, end: int) -> list[str]:
+    """Return the local months that the closed range of UTC instants touches, in order."""
+    months, current, last = [], month_of(zone, start), month_of(zone, end)
+    while current <= last:
+        months.append(current)
+        year, number = int(current[:4]), int(current[5:])
+        current = f"{year + number // 12:04d}-{number % 12 + 1:02d}"
+    return months
+
+
+def bucket_starts(zone: ZoneInfo, start: int, end: int, level: str) -> Int:
+    """Return the UTC starts of all buckets of a level in [start, end), which are local month borders.
+
+    5min and 15min align to UTC. 1h is the local wall-clock hour, so that a repeated hour has two buckets and a
+    shift by half an hour cuts one; 1d is the local date from its first existing instant.
+    """
+    if level in {"5min", "15min"}:
+        return np.arange(start, end, 5 * MINUTE if level == "5min" else QUARTER, dtype=np.int64)
+    if level == "1d":
+        first = from_us(start).astimezone(zone).date()
+        days = round((end - start) / DAY) + 2
+        starts = np.array([day_start(zone, first + timedelta(days=d)) for d in range(days)], np.int64)
+        return starts[(starts >= start) & (starts < end)]
+    quarters = np.arange(start, end, QUARTER, dtype=np.int64)
+    offsets = local_offsets(quarters, zone)
+    hours = (quarters + offsets) // HOUR
+    new = np.concatenate([[True], (np.diff(hours) != 0) | (np.diff(offsets) != 0)])
+    # A change of offset by whole hours at a full hour starts a bucket anyway; by half an hour it cuts one in two.
+    return quarters[new]

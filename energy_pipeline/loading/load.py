@@ -1,0 +1,489 @@
+"""One load of one device: everything new in its files becomes readings, rejected rows and a ledger, in that order.
+
+A load has a number. Its commits are rejected_readings → readings → counter_events → signals → source_files; the
+commit of `readings` carries the numbers of the months to recompute and the ledger itself, so that a crash anywhere
+is repaired by the next load without parsing again. Next: `due_months.py` for which months change.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError
+from numpy.typing import NDArray
+
+from energy_pipeline.compute import zones
+from energy_pipeline.compute.layout import Layout, LayoutError
+from energy_pipeline.compute.merge import merge_rows
+from energy_pipeline.compute.registers import events_frame, judge_register
+from energy_pipeline.compute.rows import REJECT_SCHEMA, SignalRows
+from energy_pipeline.loading import files as reading
+from energy_pipeline.loading.due_months import DueMonths, MonthIndex
+from energy_pipeline.loading.ledger import (
+    META_DEVICE,
+    META_FILES,
+    META_LOAD,
+    META_SIGNALS,
+    Ledger,
+    SignalAccount,
+    unpack,
+)
+from energy_pipeline.loading.plan import FileWork, LoadPlan, ledger_entries, plan_load
+from energy_pipeline.loading.spool import Spool
+from energy_pipeline.parallel import ordered_map
+from energy_pipeline.resources.lake import (
+    ATTEMPTS,
+    Lake,
+    LakeBusyError,
+    Scope,
+    commit_numbers,
+    commit_properties,
+    commit_stream,
+    numbers_of,
+    scan_table,
+)
+from energy_pipeline.resources.raw_files import RawFile
+from energy_pipeline.schemas import TABLES
+from energy_pipeline.settings import Settings
+from energy_pipeline.signals import describe_signal
+
+Int, Float = NDArray[np.int64], NDArray[np.float64]
+Progress = Callable[[int, int, str], None]
+_NOTHING: tuple[Int, Float] = (np.empty(0, np.int64), np.empty(0))
+
+
+@dataclass
+class LoadReport:
+    """What a load did; `load` is 0 where there was nothing to do."""
+
+    device: str
+    load: int = 0
+    files: int = 0
+    bytes_parsed: int = 0
+    rows: Counter[str] = field(default_factory=Counter)
+    months_due: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    unrecognised: list[str] = field(default_factory=list)
+    repaired: bool = False
+
+
+def load_device(
+    lake: Lake, settings: Settings, device: str, files: list[RawFile], now_s: float | None = None,
+    progress: Progress | None = None,
+) -> LoadReport:
+    """Load everything that is new in a device's files.
+
+    Args:
+        lake: where the tables are.
+        settings: roots, zones, sources and limits.
+        device: name of the device.
+        files: its files as discovered.
+        now_s: the present time [s since 1970]; default: the clock.
+        progress: called with (bytes done, bytes in all, what).
+
+    Raises:
+        LakeBusyError: another process kept loading the same device.
+    """
+    for _ in range(ATTEMPTS):
+        now = time.time() if now_s is None else now_s
+        try:
+            repaired = repair_ledger(lake, settings, device)
+            report = _Load(lake, settings, device, files, now, progress).run()
+        except CommitFailedError:
+            continue
+        report.repaired = repaired
+        return report
+    msg = f"device {device}: another process loaded it {ATTEMPTS} times in between; run one loader per device"
+    raise LakeBusyError(msg)
+
+
+def load_is_due(lake: Lake, settings: Settings, device: str, files: list[RawFile], now_s: float) -> bool:
+    """True where a load of this device would do anything."""
+    key = f"load:{device}"
+    if lake.number("readings", key) != lake.number("source_files", key):
+        return True
+    entries = ledger_entries(lake.read("source_files", device))
+    if not _events_are_current(lake, settings, device):
+        return True
+    return not plan_load(files, entries, settings.reading_digest(device), now_s, wait=True).is_empty
+
+
+def _events_are_current(lake: Lake, settings: Settings, device: str) -> bool:
+    """False where somebody has decided on register events since they were last judged."""
+    loaded = lake.number("readings", f"load:{device}")
+    return loaded == 0 or lake.number("counter_events", _events_key(settings, device)) == loaded
+
+
+def _events_key(settings: Settings, device: str) -> str:
+    return f"events:{device}@{settings.decisions_digest(device)}"
+
+
+def repair_ledger(lake: Lake, settings: Settings, device: str) -> bool:
+    """Finish a load whose process died after the commit of `readings`; True where there was one."""
+    key = f"load:{device}"
+    number = lake.number("readings", key)
+    if number == 0 or lake.number("source_files", key) == number:
+        return False
+    found = None
+    for commit in lake.open("readings").history():
+        if commit.get(META_DEVICE) == device and commit.get(META_LOAD) == str(number):
+            found = commit
+            break
+    if found is None:
+        msg = f"the log of readings no longer holds load {number} of {device}; remove the device's ledger to read again"
+        raise LakeBusyError(msg)
+    signals = unpack(found[META_SIGNALS])
+    events = _events(lake.open("readings"), settings, device, signals, {})
+    _write_ledger(lake, settings, device, number, unpack(found[META_FILES]), signals, events)
+    return True
+
+
+def _write_ledger(
+    lake: Lake, settings: Settings, device: str, number: int, files: pl.DataFrame, signals: pl.DataFrame,
+    events: pl.DataFrame,
+) -> None:
+    numbers = {f"load:{device}": number}
+    lake.replace("counter_events", Scope(device), lambda: events, {**numbers, _events_key(settings, device): number})
+    lake.replace("signals", Scope(device), lambda: signals, numbers)
+    lake.replace("source_files", Scope(device), lambda: files, numbers)
+
+
+def _events(
+    handle: DeltaTable, settings: Settings, device: str, signals: pl.DataFrame,
+    fresh: dict[str, tuple[Int, Float]],
+) -> pl.DataFrame:
+    """Judge all monotone registers of a device: stored readings, or those in `fresh` where a signal has them."""
+    frames = [TABLES["counter_events"].empty()]
+    for signal in signals.filter(pl.col("kind") == "counter")["signal"]:
+        ts, value = fresh.get(signal) or stored_rows(handle, device, signal)
+        if len(ts) < 2:
+            continue
+        rule = describe_signal(signal, settings.signal).rule
+        p_max = rule.p_max_kw or settings.meter.p_max_kw
+        events = judge_register(ts, value, p_max, rule.modulus, settings.decisions_of(device, signal))
+        frames.append(events_frame(device, signal, events))
+    return pl.concat(frames).sort("signal", "ts")
+
+
+def stored_rows(
+    handle: DeltaTable, device: str, signal: str, months: list[str] | None = None,
+    span: tuple[int, int] | None = None,
+) -> tuple[Int, Float]:
+    """Stored readings of a signal, in order of time [µs], within a closed span."""
+    rows = scan_table(handle, device, months).filter(pl.col("signal") == signal)
+    if span is not None:
+        rows = rows.filter(pl.col("ts").is_between(*(zones.from_us(s) for s in span)))
+    frame = rows.select(pl.col("ts").to_physical(), "value").collect().sort("ts")
+    return frame["ts"].to_numpy(), frame["value"].to_numpy()
+
+
+class _Load:
+    """The state of one attempt at a load."""
+
+    def __init__(
+        self, lake: Lake, settings: Settings, device: str, files: list[RawFile], now_s: float,
+        progress: Progress | None,
+    ) -> None:
+        self.lake, self.settings, self.device, self.now_s = lake, settings, device, now_s
+        self.progress = progress or (lambda *_: None)
+        self.handle = lake.open("readings")  # before anything is read: a concurrent load makes our commit fail
+        self.number = numbers_of(self.handle, [f"load:{device}"])[f"load:{device}"] + 1
+        self.zone = settings.zone_of(device)
+        first = zones.month_bounds(self.zone, settings.first_month)[0]
+        latest = int((now_s + 86_400) * zones.SECOND)
+        self.context = reading.ReadContext(settings, self.zone, (first, latest), now_s)
+        self.index = MonthIndex.of(self.zone, first, latest)
+        stored_files = lake.read("source_files", device)
+        self.stored_signals = lake.read("signals", device)
+        self.ledger = Ledger.of(device, self.number, stored_files, self.stored_signals)
+        self.digest = settings.reading_digest(device)
+        self.plan: LoadPlan = plan_load(files, ledger_entries(stored_files), self.digest, now_s)
+        self.accounts: dict[str, SignalAccount] = {}
+        self.rejects: list[pl.DataFrame] = []
+        self.displaced: dict[str, Int] = {}
+        self.report = LoadReport(device)
+        self.fresh_registers: dict[str, tuple[Int, Float]] = {}
+        self.conflicts: dict[str, tuple[Int, Float]] | None = None
+
+    def run(self) -> LoadReport:
+        if self.plan.is_empty and _events_are_current(self.lake, self.settings, self.device):
+            return self.report
+        self.ledger.apply_plan(self.plan)
+        self.report.load = self.number
+        with Spool() as spool:
+            self._parse_all(spool)
+            due = self._due_months(spool)
+            self._commit(spool, due)
+        for account in self.accounts.values():
+            for name in ("read", "accepted", "rejected", "duplicate", "conflict"):
+                self.report.rows[name] += getattr(account, f"rows_{name}")
+        self.report.months_due = sorted(due.months)
+        return self.report
+
+    # Parsing ---------------------------------------------------------------------------------------------------
+
+    def _parse_all(self, spool: Spool) -> None:
+        work: list[tuple[FileWork, Layout]] = []
+        for item in self.plan.read:
+            layout = reading.peek_layout(item.file, self.context)
+            if isinstance(layout, reading.HeaderPendingError):
+                self._record(reading.header_pending(item, str(layout)))
+            elif isinstance(layout, LayoutError):
+                self._record(reading.failed(item, str(layout)))
+            elif layout is None:
+                self._record(reading.empty(item, "the file is empty"))
+            else:
+                work.append((item, layout))
+        work.sort(key=lambda w: (min((t.signal for t in w[1].targets), default=""), w[0].file.path))
+        layouts = {item.file.path: layout for item, layout in work}
+        remaining = Counter(t.signal for _, layout in work for t in layout.targets)
+        pieces: dict[str, list[tuple[str, SignalRows]]] = {}
+        total = sum(w.file.size - w.start for w, _ in work) or 1
+        done = 0
+        for result in self._read_in_order(work):
+            self._record(result)
+            done += result.work.file.size - result.work.start
+            self.progress(done, total, result.work.file.path)
+            for target in layouts[result.work.file.path].targets:
+                if result.chunk is not None:
+                    pieces.setdefault(target.signal, []).append(
+                        (result.work.file.path, result.chunk.signals[target.signal])
+                    )
+                remaining[target.signal] -= 1
+                if remaining[target.signal] == 0:
+                    self._merge(target.signal, pieces.pop(target.signal, []), spool)
+
+    def _read_in_order(self, work: list[tuple[FileWork, Layout]]) -> Iterator[reading.FileResult]:
+        return ordered_map(lambda w: reading.read_file(w[0], w[1], self.context), work, self.settings.workers)
+
+    def _record(self, result: reading.FileResult) -> None:
+        self.ledger.record_file(result, self.digest)
+        self.report.files += 1
+        self.report.bytes_parsed += result.bytes_parsed
+        if result.status in {"unreadable", "empty"}:
+            self.report.problems.append(f"{result.work.file.path}: {result.reason}")
+        if result.chunk is not None and len(result.chunk.rejects):
+            path = pl.lit(result.work.file.path).alias("path")
+            self.rejects.append(result.chunk.rejects.with_columns(path))
+
+    # Merging ---------------------------------------------------------------------------------------------------
+
+    def _merge(self, signal: str, pieces: list[tuple[str, SignalRows]], spool: Spool) -> None:
+        if not pieces:
+            return
+        account = SignalAccount(pieces[0][1].target)
+        account.rows_read = sum(p.rows_read for _, p in pieces)
+        account.rows_rejected = sum(p.rows_rejected for _, p in pieces)
+        self.accounts[signal] = account
+        if not account.target.info.recognised and account.target.info.rule.quantity == "unknown":
+            self.report.unrecognised.append(signal)
+        one = len(pieces) == 1
+        ts = pieces[0][1].ts if one else np.concatenate([p.ts for _, p in pieces])
+        value = pieces[0][1].value if one else np.concatenate([p.value for _, p in pieces])
+        if len(ts) == 0:
+            return
+        known = self._known(signal, int(ts.min()), int(ts.max()))
+        merged = merge_rows(ts, value, known, self._lost(signal) if len(known[0]) else _NOTHING)
+        account.rows_duplicate = merged.duplicates
+        account.rows_conflict = len(merged.conflicts) + len(merged.displaced_ts)
+        account.rows_accepted = len(merged.ts) - len(merged.displaced_ts)
+        if len(merged.conflicts):
+            self._reject_conflicts(signal, pieces, merged.conflicts, ts, value)
+        if len(merged.displaced_ts):
+            self._reject_displaced(signal, merged.displaced_ts, merged.displaced_value)
+        if len(merged.ts):
+            account.saw(int(merged.ts[0]), int(merged.ts[-1]))
+            spool.add(signal, merged.ts, merged.value)
+            if account.target.info.rule.kind == "counter":
+                self._remember_register(signal, merged.ts, merged.value)
+
+    def _stored(self, signal: str) -> dict[str, object] | None:
+        return None if signal in self.plan.rebuild else self.ledger.signals.get(signal)
+
+    def _known(self, signal: str, low: int, high: int) -> tuple[Int, Float]:
+        stored = self._stored(signal)
+        if stored is None or stored["last_ts"] is None or low > stored["last_ts"]:  # type: ignore[operator]
+            return _NOTHING
+        return stored_rows(self.handle, self.device, signal, self.index.between(low, high), (low, high))
+
+    def _lost(self, signal: str) -> tuple[Int, Float]:
+        if self.conflicts is None:
+            frame = (
+                self.lake.scan("rejected_readings", self.device)
+                .filter((pl.col("reason") == "conflict") & (pl.col("load") < self.number))
+                .select("signal", pl.col("ts").to_physical(), "value")
+                .collect()
+            )
+            self.conflicts = {
+                str(name): (part["ts"].to_numpy(), part["value"].to_numpy())
+                for (name,), part in frame.group_by("signal")
+            }
+        return self.conflicts.get(signal, _NOTHING)
+
+    def _reject_conflicts(
+        self, signal: str, pieces: list[tuple[str, SignalRows]], positions: Int, ts: Int, value: Float
+    ) -> None:
+        starts = np.cumsum([0, *(len(p.ts) for _, p in pieces)])
+        which = np.searchsorted(starts, positions, side="right") - 1
+        records = []
+        for position, piece in zip(positions.tolist(), which.tolist(), strict=True):
+            path, rows = pieces[piece]
+            row = rows.row(position - int(starts[piece]))
+            records.append((signal, rows.lines.number(row), int(ts[position]), float(value[position]),
+                            rows.lines.text(row), "conflict", path))
+        self.rejects.append(pl.DataFrame(records, schema={**REJECT_SCHEMA, "path": pl.String}, orient="row"))
+
+    def _reject_displaced(self, signal: str, ts: Int, value: Float) -> None:
+        self.displaced[signal] = ts
+        frame = pl.DataFrame({"ts": ts, "value": value}).select(
+            pl.lit(signal).alias("signal"), pl.lit(None, pl.Int64).alias("line"), "ts", "value",
+            pl.lit(None, pl.String).alias("raw"), pl.lit("conflict").alias("reason"),
+            pl.lit(None, pl.String).alias("path"),
+        )
+        self.rejects.append(frame)
+
+    def _remember_register(self, signal: str, ts: Int, value: Float) -> None:
+        stored = self._stored(signal)
+        if stored is not None and stored["last_ts"] is not None:
+            old_ts, old_value = stored_rows(self.handle, self.device, signal)
+            keep = ~np.isin(old_ts, ts)
+            ts, value = np.concatenate([old_ts[keep], ts]), np.concatenate([old_value[keep], value])
+            order = np.argsort(ts, kind="stable")
+            ts, value = ts[order], value[order]
+        self.fresh_registers[signal] = (ts, value)
+
+    # Committing ------------------------------------------------------------------------------------------------
+
+    def _due_months(self, spool: Spool) -> DueMonths:
+        for signal, account in self.accounts.items():
+            self.ledger.record_signal(signal, account, self.settings.max_hold_s)
+        due = DueMonths(self.index)
+        for signal, ts, _ in spool:
+            row = self.ledger.signals[signal]
+            if row["kind"] in {"counter", "net_counter"}:
+                due.add_register(ts, self._neighbours(signal, ts))
+            else:
+                hold = max(float(row["max_hold_s"]), float(row["interval_s"] or 0.0))  # type: ignore[arg-type]
+                due.add_gauge(ts, round(hold * zones.SECOND))
+        for signal in self.plan.rebuild:
+            old = self.stored_signals.filter(pl.col("signal") == signal)
+            if old.height and old["first_ts"][0] is not None:
+                first, last = (int(old[c].to_physical()[0]) for c in ("first_ts", "last_ts"))
+                due.add_span(first, last + round(float(old["max_hold_s"][0]) * zones.SECOND))
+        self.events = _events(
+            self.handle, self.settings, self.device, self.ledger.signals_frame(), self.fresh_registers
+        )
+        due.add_events(self.lake.read("counter_events", self.device), self.events)
+        return due
+
+    def _neighbours(self, signal: str, ts: Int) -> tuple[int | None, int | None]:
+        """Readings of a register just before and after the new rows [µs]."""
+        if signal in self.fresh_registers:
+            times = self.fresh_registers[signal][0]
+        elif self._stored(signal) is not None:
+            times = stored_rows(self.handle, self.device, signal)[0]
+        else:
+            return None, None
+        low = int(np.searchsorted(times, ts[0])) - 1
+        high = int(np.searchsorted(times, ts[-1], side="right"))
+        return (int(times[low]) if low >= 0 else None), (int(times[high]) if high < len(times) else None)
+
+    def _commit(self, spool: Spool, due: DueMonths) -> None:
+        self._commit_rejects()
+        numbers = {f"load:{self.device}": self.number}
+        numbers |= {f"{self.device}|{m}": self.number for m in due.months}
+        rewritten = self._months_to_rewrite()
+        metadata = self.ledger.metadata()
+        table = TABLES["readings"]
+        if rewritten:
+            months = sorted(rewritten | {m for _, ts, _ in spool for m in self.index.months_of(ts)})
+            rows = self._merged_stream(spool, months)
+            first = next(rows, None)
+            if first is None:
+                self.handle.delete(
+                    Scope(self.device, tuple(months)).predicate(),
+                    commit_properties=commit_properties(numbers, metadata),
+                )
+            else:
+                stream = pa.RecordBatchReader.from_batches(first.schema, _chain(first, rows))
+                commit_stream(self.handle, table, stream, Scope(self.device, tuple(months)), numbers, metadata)
+        elif spool.rows:
+            batches = self._new_stream(spool)
+            first = next(batches)
+            stream = pa.RecordBatchReader.from_batches(first.schema, _chain(first, batches))
+            commit_stream(self.handle, table, stream, None, numbers, metadata)
+        else:
+            commit_numbers(self.handle, numbers, metadata)
+        _write_ledger(
+            self.lake, self.settings, self.device, self.number, self.ledger.files_frame(), self.ledger.signals_frame(), self.events
+        )
+
+    def _commit_rejects(self) -> None:
+        table = TABLES["rejected_readings"]
+        handle = self.lake.open("rejected_readings")
+        quoted = ", ".join("'" + s.replace("'", "''") + "'" for s in sorted(self.plan.rebuild))
+        condition = f"device = '{self.device}' AND (load = {self.number}"
+        condition += f" OR signal IN ({quoted}))" if quoted else ")"
+        if not self.rejects:
+            if handle.file_uris([("device", "=", self.device)]):
+                handle.delete(condition)
+            return
+        frame = pl.concat([r.select(*REJECT_SCHEMA, "path") for r in self.rejects]).with_columns(
+            pl.lit(self.device).alias("device"), pl.lit(self.number).alias("load"),
+            pl.from_epoch("ts", time_unit="us").dt.replace_time_zone("UTC"),
+        )
+        write_deltalake(handle, table.conform(frame).to_arrow(), mode="overwrite", predicate=condition)
+
+    def _months_to_rewrite(self) -> set[str]:
+        months: set[str] = set()
+        for ts in self.displaced.values():
+            months |= self.index.months_of(ts)
+        stored = set(self.lake.months(self.device))
+        for signal in self.plan.rebuild:
+            old = self.stored_signals.filter(pl.col("signal") == signal)
+            if old.height and old["first_ts"][0] is not None:
+                first, last = (int(old[c].to_physical()[0]) for c in ("first_ts", "last_ts"))
+                months |= set(self.index.between(first, last)) & stored
+        return months
+
+    def _new_stream(self, spool: Spool) -> Iterator[pa.RecordBatch]:
+        for signal, ts, value in spool:
+            yield from self._batches(signal, ts, value)
+
+    def _merged_stream(self, spool: Spool, months: list[str]) -> Iterator[pa.RecordBatch]:
+        """All rows of the given months: stored ones that stay, and new ones, signal by signal."""
+        stored = set(
+            scan_table(self.handle, self.device, months).select(pl.col("signal").unique()).collect()["signal"]
+        )
+        for signal in sorted(stored | set(spool.signals())):
+            ts, value = spool.get(signal)
+            if signal in stored and signal not in self.plan.rebuild:
+                old_ts, old_value = stored_rows(self.handle, self.device, signal, months)
+                keep = ~np.isin(old_ts, self.displaced.get(signal, _NOTHING[0]))
+                ts, value = np.concatenate([old_ts[keep], ts]), np.concatenate([old_value[keep], value])
+                order = np.argsort(ts, kind="stable")
+                ts, value = ts[order], value[order]
+            yield from self._batches(signal, ts, value)
+
+    def _batches(self, signal: str, ts: Int, value: Float) -> Iterator[pa.RecordBatch]:
+        for month, part in self.index.slices(ts):
+            size = part.stop - part.start
+            yield pa.record_batch(
+                {
+                    "device": pa.repeat(pa.scalar(self.device), size),
+                    "month": pa.repeat(pa.scalar(month), size),
+                    "signal": pa.repeat(pa.scalar(signal), size),
+                    "ts": pa.array(ts[part]).cast(pa.timestamp("us", "UTC")),
+                    "value": pa.array(value[part]),
+                }
+            )
+
+
+def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    yield first
+    yield from rest

@@ -1,0 +1,177 @@
+"""What has to be read of a device's files, decided by comparing them with the ledger.
+
+Grown files are read from where the last load stopped; anything else that changed means that its signals are rebuilt
+from all their files. Nothing is parsed here. Next: `load.py` carries a plan out.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from energy_pipeline.resources.raw_files import RawFile, head_digest, open_bytes, tail_digest
+
+YOUNG_S = 5.0
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """What the ledger says of one file, all its signals together."""
+
+    path: str
+    status: str
+    size: int
+    mtime_ns: int
+    head: str | None
+    tail: str | None
+    read_bytes: int
+    lines_read: int
+    signals: tuple[str, ...]
+    end_local_us: int | None
+    end_ts_us: int | None
+    settings: str
+
+
+@dataclass(frozen=True)
+class FileWork:
+    """One file to be read, from byte `start` on; `entry` is what is known of it where it has grown."""
+
+    file: RawFile
+    start: int = 0
+    entry: LedgerEntry | None = None
+
+
+@dataclass
+class LoadPlan:
+    """Work of one load: files to read, signals to rebuild from scratch, and entries that only change their name."""
+
+    read: list[FileWork] = field(default_factory=list)
+    rebuild: set[str] = field(default_factory=set)
+    forget: set[str] = field(default_factory=set)
+    renamed: dict[str, str] = field(default_factory=dict)
+    vanished: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """True where a load would change nothing."""
+        return not (self.read or self.rebuild or self.forget or self.renamed or self.vanished)
+
+
+def ledger_entries(ledger: pl.DataFrame) -> dict[str, LedgerEntry]:
+    """Return the ledger of a device (rows of `source_files`) by file."""
+    entries: dict[str, LedgerEntry] = {}
+    for row in ledger.with_columns(pl.col("end_ts").to_physical()).iter_rows(named=True):
+        signals = (row["signal"],) if row["signal"] is not None else ()
+        if row["path"] in entries:
+            known = entries[row["path"]]
+            entries[row["path"]] = replace(known, signals=known.signals + signals)
+            continue
+        entries[row["path"]] = LedgerEntry(
+            row["path"], row["status"], row["size_bytes"], row["mtime_ns"], row["head_digest"], row["tail_digest"],
+            row["read_bytes"], row["lines_read"], signals, row["end_local_us"], row["end_ts"], row["settings_digest"],
+        )
+    return entries
+
+
+def plan_load(
+    files: list[RawFile], entries: dict[str, LedgerEntry], settings_digest: str, now_s: float, wait: bool = False
+) -> LoadPlan:
+    """Compare files with the ledger.
+
+    Args:
+        files: the device's files as they lie on disk.
+        entries: the ledger by file.
+        settings_digest: digest of the settings that shape readings; another one means reading again.
+        now_s: the present time [s since 1970].
+        wait: leave files alone that changed less than five seconds ago (they are listed as `waiting`).
+    """
+    plan = LoadPlan()
+    present = {f.path: f for f in files}
+    fresh: list[RawFile] = []
+    for file in files:
+        entry = entries.get(file.path)
+        if wait and now_s - file.mtime_ns / 1e9 < YOUNG_S and (entry is None or _changed(file, entry)):
+            plan.waiting.append(file.path)
+        elif entry is None or entry.status == "vanished":
+            fresh.append(file)
+        elif entry.settings != settings_digest:
+            _rebuild(plan, file, entry)
+        elif _changed(file, entry) or (entry.status == "pending" and not _is_young(file, now_s)):
+            _judge_change(plan, file, entry)
+    gone = {p: e for p, e in entries.items() if p not in present and e.status != "vanished"}
+    _match_renames(plan, fresh, gone, settings_digest)
+    plan.vanished = sorted(p for p in gone if p not in plan.renamed)
+    _complete_rebuilds(plan, files, entries)
+    plan.read.sort(key=lambda w: w.file.path)
+    return plan
+
+
+def _is_young(file: RawFile, now_s: float) -> bool:
+    return now_s - file.mtime_ns / 1e9 < YOUNG_S
+
+
+def _changed(file: RawFile, entry: LedgerEntry) -> bool:
+    return file.size != entry.size or file.mtime_ns != entry.mtime_ns
+
+
+def _rebuild(plan: LoadPlan, file: RawFile, entry: LedgerEntry) -> None:
+    plan.rebuild.update(entry.signals)
+    plan.forget.add(file.path)
+    plan.read.append(FileWork(file))
+
+
+def _judge_change(plan: LoadPlan, file: RawFile, entry: LedgerEntry) -> None:
+    """Grown, or a pending last line that is now old enough: read on. Anything else: rebuild."""
+    grown = file.size > entry.size or (entry.status == "pending" and not _changed(file, entry))
+    readable = entry.status in {"read", "pending"} and entry.signals and entry.read_bytes > 0 and not file.is_whole
+    if grown and readable and _same_start(file, entry) and _line_was_complete(file, entry):
+        plan.read.append(FileWork(file, entry.read_bytes, entry))
+    else:
+        _rebuild(plan, file, entry)
+
+
+def _same_start(file: RawFile, entry: LedgerEntry) -> bool:
+    return (
+        head_digest(file, entry.read_bytes) == entry.head and tail_digest(file, entry.read_bytes) == entry.tail
+    )
+
+
+def _line_was_complete(file: RawFile, entry: LedgerEntry) -> bool:
+    """True where the last read byte ended a line; an unterminated line that went on must be read again."""
+    return open_bytes(file, entry.read_bytes - 1, entry.read_bytes) == b"\n"
+
+
+def _match_renames(
+    plan: LoadPlan, fresh: list[RawFile], gone: dict[str, LedgerEntry], settings_digest: str
+) -> None:
+    for file in fresh:
+        for path, entry in sorted(gone.items()):
+            same = (
+                path not in plan.renamed and entry.size == file.size and entry.settings == settings_digest
+                and entry.status == "read" and entry.read_bytes > 0
+                and (file.is_whole or _same_start(file, entry))
+                and (not file.is_whole or head_digest(file, file.size) == entry.head)
+            )
+            if same:
+                plan.renamed[path] = file.path
+                break
+        else:
+            plan.read.append(FileWork(file))
+
+
+def _complete_rebuilds(plan: LoadPlan, files: list[RawFile], entries: dict[str, LedgerEntry]) -> None:
+    """A rebuilt signal is read from all its files; so are the other signals of those files, and so on."""
+    by_path = {f.path: f for f in files}
+    changed = True
+    while changed:
+        changed = False
+        for path, entry in entries.items():
+            if path in plan.forget or not plan.rebuild & set(entry.signals) or path not in by_path:
+                continue
+            plan.read = [w for w in plan.read if w.file.path != path]
+            _rebuild(plan, by_path[path], entry)
+            plan.renamed = {old: new for old, new in plan.renamed.items() if path not in (old, new)}
+            changed = True
+    # Rows of a file that has gone cannot be read again: its signals keep what they have and take the rest in anew.
+    lost = {s for p, e in entries.items() if e.status == "vanished" or p in plan.vanished for s in e.signals}
+    plan.rebuild -= lost

@@ -1,0 +1,94 @@
+"""Composition of the server: store, guard, health and the pages on one FastAPI app.
+
+`create_app` composes, `serve` runs it. One worker only: sessions live in the process. Nothing is opened at import.
+"""
+
+import os
+import secrets
+import webbrowser
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import panel as pn
+import panel_material_ui  # noqa: F401 - registers its resources before the first document
+import uvicorn
+from fastapi import FastAPI
+from panel.io.fastapi import add_applications
+from starlette.middleware.gzip import GZipMiddleware
+
+from energy_pipeline.settings import Settings
+from viewer import stack_fixes
+from viewer.security import Guard
+from viewer.shell import open_session
+from viewer.store import Store, TableBroken, TableMissing
+
+TITLE = "Energie-Leitstand"
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+ENV_HOSTS, ENV_USER, ENV_PASSWORD, ENV_SECRET = (
+    "ENERGY_VIEWER_HOSTS", "ENERGY_VIEWER_USER", "ENERGY_VIEWER_PASSWORD", "ENERGY_VIEWER_SECRET",
+)
+
+
+def create_app(settings: Settings, hosts: tuple[str, ...] = ()) -> FastAPI:
+    """Return the server for one lake: the pages at `/`, the state of the tables at `/health`."""
+    stack_fixes.apply_once()
+    pn.extension("tabulator", "plotly", design="material", defer_load=False, notifications=False, console_output="disable")
+    store = Store(settings)
+    app = FastAPI(title=TITLE, docs_url="/docs", redoc_url=None)
+
+    @app.get("/health")
+    def health() -> dict[str, object]:
+        """State of the lake: every table with its version, and the time of the last reading."""
+        return health_of(store)
+
+    add_applications(
+        {"/": lambda: open_session(store, settings)}, app=app, title=TITLE, sign_sessions=True,
+        secret_key=os.environ.get(ENV_SECRET, secrets.token_hex(32)).encode(),
+        unused_session_lifetime_milliseconds=15_000,
+    )
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
+    extra = tuple(h.strip() for h in os.environ.get(ENV_HOSTS, "").split(",") if h.strip())
+    app.add_middleware(Guard, hosts=(*LOCAL_HOSTS, *hosts, *extra), credentials=_credentials())
+    app.state.store = store
+    return app
+
+
+def health_of(store: Store) -> dict[str, object]:
+    """Return the answer of `/health`."""
+    versions = store.versions()
+    last: datetime | None = None
+    if versions["signals"] is not None:
+        try:
+            last = store.frame("signals", ["last_ts"])["last_ts"].max()
+        except (TableMissing, TableBroken):
+            last = None
+    return {
+        "status": "ok" if versions["signals"] is not None else "no data",
+        "tables": versions,
+        "last_reading": last.isoformat() if last else None,
+        "age_hours": round((datetime.now(UTC) - last).total_seconds() / 3600, 2) if last else None,
+    }
+
+
+def serve(
+    settings: Settings,
+    host: str = "127.0.0.1",
+    port: int = 5006,
+    open_browser: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Serve the viewer until it is stopped; `say` is told the address."""
+    app = create_app(settings, hosts=(host,))
+    shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - only compared
+    url = f"http://{shown}:{port}/"
+    if say is not None:
+        say(url)
+    if open_browser:
+        webbrowser.open(url)
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", workers=1, ws="auto")
+    uvicorn.Server(config).run()
+
+
+def _credentials() -> tuple[str, str] | None:
+    user, password = os.environ.get(ENV_USER), os.environ.get(ENV_PASSWORD)
+    return (user, password) if user and password else None

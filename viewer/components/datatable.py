@@ -1,0 +1,138 @@
+"""A table with its downloads: small ones as HTML, large ones as a sortable grid.
+
+`Field` says for each column how it is called and written; the downloads hold the same columns, unrounded.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import panel as pn
+import polars as pl
+
+from viewer.components import html
+from viewer.components.downloads import download_buttons
+from viewer.texts import Texts
+
+GRID_CSS = """
+.tabulator { font-size:13.5px; font-variant-numeric:tabular-nums; border:none !important;
+  background:transparent !important; color:inherit !important; }
+.tabulator .tabulator-header, .tabulator .tabulator-header .tabulator-col, .tabulator .tabulator-footer,
+.tabulator .tabulator-tableholder, .tabulator .tabulator-tableholder .tabulator-table { background:transparent !important;
+  color:inherit !important; border-color:color-mix(in srgb, currentColor 16%, transparent) !important; }
+.tabulator .tabulator-row { background:transparent !important; color:inherit !important;
+  border-bottom:1px solid color-mix(in srgb, currentColor 12%, transparent) !important; }
+.tabulator .tabulator-row:hover { background:color-mix(in srgb, currentColor 6%, transparent) !important; }
+.tabulator .tabulator-row .tabulator-cell { border:none !important; }
+.tabulator .tabulator-footer .tabulator-page { color:inherit !important; background:transparent !important; }
+.tabulator .tabulator-footer .tabulator-page.active { font-weight:700; text-decoration:underline; }
+.tabulator input { color:inherit; background:transparent; border:1px solid currentColor; border-radius:4px; }
+"""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of a table on screen: source column, heading, and how it is written."""
+
+    column: str
+    title: str
+    kind: str = "text"
+    digits: int | None = None
+    codes: str = ""
+    filter: bool = False
+
+
+def download_frame(frame: pl.DataFrame, fields: Sequence[Field], zone: ZoneInfo | None) -> pl.DataFrame:
+    """Return the columns of `fields` under their headings, times on the local clock."""
+    return frame.select(_download_column(f, zone) for f in fields)
+
+
+def small_table(
+    frame: pl.DataFrame, fields: Sequence[Field], texts: Texts, name: str, zone: ZoneInfo | None = None
+) -> list[object]:
+    """Return an HTML table and its download buttons, for up to some fifty rows."""
+    rows = [[_written(row[f.column], f, texts, zone) for f in fields] for row in frame.to_dicts()]
+    right = [i for i, f in enumerate(fields) if f.kind in {"number", "percent"}]
+    markup = html.table([f.title for f in fields], rows, right)
+    buttons = download_buttons(lambda: download_frame(frame, fields, zone), name, texts)
+    return [html.pane(markup, margin=(0, 0, 10, 0)), buttons]
+
+
+def grid(
+    frame: pl.DataFrame, fields: Sequence[Field], texts: Texts, name: str, zone: ZoneInfo | None = None,
+    page_size: int = 12,
+) -> list[object]:
+    """Return a sortable, paged grid and its download buttons."""
+    shown = pd.DataFrame({f.column: _grid_column(frame[f.column], f, texts, zone) for f in fields})
+    table = pn.widgets.Tabulator(
+        shown, theme="simple", layout="fit_columns", show_index=False, disabled=True, selectable=False,
+        pagination="local", page_size=page_size, sizing_mode="stretch_width", margin=(0, 0, 10, 0),
+        titles={f.column: f.title for f in fields},
+        formatters={f.column: _formatter(f, texts) for f in fields if f.kind in {"number", "percent"}},
+        text_align={f.column: "right" if f.kind in {"number", "percent"} else "left" for f in fields},
+        header_align={f.column: "right" if f.kind in {"number", "percent"} else "left" for f in fields},
+        header_filters={f.column: {"type": "input", "func": "like", "placeholder": "…"} for f in fields if f.filter},
+        configuration={
+            "columnDefaults": {"headerTooltip": True, "minWidth": 92},
+            "locale": True, "langs": {"default": {"pagination": _pager(texts)}},
+        },
+        stylesheets=[GRID_CSS],
+    )
+    return [table, download_buttons(lambda: download_frame(frame, fields, zone), name, texts)]
+
+
+def _written(value: object, field: Field, texts: Texts, zone: ZoneInfo | None) -> object:
+    if value is None:
+        return "–"
+    if isinstance(value, html.Html):
+        return value
+    if field.codes:
+        return texts.code(field.codes, str(value))
+    if field.kind == "number":
+        return texts.number(value, field.digits)
+    if field.kind == "percent":
+        return texts.percent(value, field.digits or 0)
+    if field.kind == "date":
+        return texts.date(value)
+    if field.kind == "time":
+        return texts.datetime(value, zone)
+    if field.kind == "bool":
+        return texts("word.yes") if value else texts("word.no")
+    return str(value)
+
+
+def _grid_column(values: pl.Series, field: Field, texts: Texts, zone: ZoneInfo | None) -> list:
+    if field.kind == "number":
+        return values.cast(pl.Float64).fill_nan(None).to_list()
+    if field.kind == "percent":
+        return (values.cast(pl.Float64) * 100).to_list()
+    if field.kind == "date":
+        return [None if v is None else v.isoformat() for v in values]
+    if field.kind == "time":
+        return [None if v is None else v.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") for v in values]
+    return [str(_written(v, field, texts, zone)) for v in values]
+
+
+def _formatter(field: Field, texts: Texts) -> dict:
+    decimal, thousand = texts.separators
+    digits = field.digits if field.digits is not None else 2
+    return {
+        "type": "money", "decimal": decimal, "thousand": thousand, "precision": digits or False,
+        "symbol": " %" if field.kind == "percent" else "", "symbolAfter": True, "negativeSign": "−",
+    }
+
+
+def _download_column(field: Field, zone: ZoneInfo | None) -> pl.Expr:
+    column = pl.col(field.column)
+    if field.kind == "time" and zone is not None:
+        column = column.dt.convert_time_zone(zone.key).dt.replace_time_zone(None)
+    return column.alias(field.title)
+
+
+def _pager(texts: Texts) -> dict[str, str]:
+    return {
+        "first": "«", "last": "»", "prev": "‹", "next": "›", "page_size": texts("grid.page_size"),
+        "first_title": texts("grid.first"), "last_title": texts("grid.last"),
+        "prev_title": texts("grid.prev"), "next_title": texts("grid.next"),
+    }

@@ -1,0 +1,50 @@
+"""Tables as CSV and Excel files.
+
+What is downloaded are the values of the table, unrounded, with the column names of the screen; times are local.
+"""
+
+from collections.abc import Callable
+from io import BytesIO
+
+import panel as pn
+import panel_material_ui as pmui
+import polars as pl
+
+from viewer.texts import Texts
+
+
+def csv_bytes(frame: pl.DataFrame) -> bytes:
+    """Return the table as CSV (comma, point, UTF-8 with a byte-order mark, so that Excel reads it as such)."""
+    return b"\xef\xbb\xbf" + frame.write_csv().encode()
+
+
+def excel_bytes(frame: pl.DataFrame, sheet: str) -> bytes:
+    """Return the table as an Excel workbook; times without a zone, as Excel knows none."""
+    plain = frame.with_columns(pl.col(pl.Datetime("us", "*")).dt.replace_time_zone(None))
+    buffer = BytesIO()
+    plain.write_excel(buffer, worksheet=_sheet_name(sheet), autofit=True, freeze_panes=(1, 0))
+    return buffer.getvalue()
+
+
+def download_buttons(frame: Callable[[], pl.DataFrame], name: str, texts: Texts) -> pn.Row:
+    """Return the two buttons that download what `frame` returns at that moment."""
+    common = {
+        "auto": True, "embed": False, "variant": "outlined", "size": "small", "margin": (0, 8, 0, 0),
+        "icon": "download", "sizing_mode": "fixed", "width": 92, "height": 32,
+    }
+    return pn.Row(
+        pmui.FileDownload(
+            callback=lambda: BytesIO(csv_bytes(frame())), filename=f"{name}.csv", label="CSV",
+            description=texts("download.csv"), **common,
+        ),
+        pmui.FileDownload(
+            callback=lambda: BytesIO(excel_bytes(frame(), name)), filename=f"{name}.xlsx", label="Excel",
+            description=texts("download.excel"), **common,
+        ),
+        margin=(0, 0, 8, 0),
+        sizing_mode="stretch_width",
+    )
+
+
+def _sheet_name(name: str) -> str:
+    return "".join("_" if c in r"[]:*?/\\" else c for c in name)[:31]

@@ -1,0 +1,221 @@
+"""Long series with level of detail: a line, the min–max envelope, and an overview strip.
+
+Zooming loads a finer level after a short pause; single readings where the window is short. The y axis follows the
+visible data, its 1–99 % range, or limits that the user gives. Next: `series.py`, where the thinning is.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import panel as pn
+from bokeh.models import ColumnDataSource, Range1d, RangeTool
+
+from viewer.components import html
+from viewer.components.figures import add_hover, axis_label, bokeh_pane, legend_below, padded, time_figure
+from viewer.series import SeriesResult, envelope_runs, load_series
+from viewer.session import Session
+from viewer.wallclock import from_wall_ms, to_wall, wall_ms
+
+DEBOUNCE_S = 0.12
+MAX_POINTS = 1600
+MIN_SPAN_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart."""
+
+    device: str
+    signal: str
+    label: str
+    color: str
+
+
+@dataclass
+class ChartSpec:
+    """What a chart shows: lines of one unit, the window and the whole span (UTC), and how."""
+
+    lines: Sequence[Line]
+    start: datetime
+    end: datetime
+    first: datetime
+    last: datetime
+    zone: ZoneInfo
+    y_label: str
+    height: int = 300
+    overview: bool = True
+    area: bool = False
+    y_mode: str = "auto"
+    y_limits: tuple[float, float] | None = None
+    x_range: Range1d | None = None
+    digits: int = 2
+    extra: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ChartData:
+    """Series of the window and of the whole span."""
+
+    window: list[SeriesResult]
+    whole: list[SeriesResult]
+
+
+class LodChart:
+    """A chart of one or more lines. `load` runs in a thread, `render` in the document."""
+
+    def __init__(self, session: Session, name: str, spec: ChartSpec) -> None:
+        self._session, self._name, self.spec = session, f"lod:{name}", spec
+        self._sources: list[tuple[ColumnDataSource, ColumnDataSource, ColumnDataSource]] = []
+        self._status = html.pane("", margin=(0, 0, 4, 0))
+        self.results: list[SeriesResult] = []
+        self.figure = None
+
+    def load(self) -> ChartData:
+        """Read the window and, for the strip, the whole span."""
+        s = self.spec
+        window = [self._load(line, s.start, s.end) for line in s.lines]
+        whole = [self._load(line, s.first, s.last, 400) for line in s.lines[:1]] if s.overview else []
+        return ChartData(window, whole)
+
+    def render(self, data: ChartData) -> list[object]:
+        """Return status line, chart and strip."""
+        s, texts = self.spec, self._session.texts
+        start, end = wall_ms(s.start, s.zone), wall_ms(s.end, s.zone)
+        low, high = min(wall_ms(s.first, s.zone), start), max(wall_ms(s.last, s.zone), end)
+        x_range = s.x_range or Range1d(start, end, bounds=(low, high), min_interval=MIN_SPAN_MS)
+        s.x_range = x_range
+        self._y_range = Range1d(0, 1)
+        units = {r.unit for r in data.window}
+        label = axis_label(s.y_label, units.pop() if len(units) == 1 else "")
+        fig = self.figure = time_figure(
+            texts, height=s.height, y_label=label, x_range=x_range, y_range=self._y_range, output_backend="canvas"
+        )
+        for line in s.lines:
+            self._add_line(fig, line, named=len(s.lines) > 1)
+        if len(s.lines) > 1:
+            legend_below(fig)
+        self._put(data.window)
+        x_range.on_change("start", self._moved)
+        x_range.on_change("end", self._moved)
+        objects = [self._status, bokeh_pane(fig)]
+        if s.overview and data.whole and data.whole[0].ts.size > 1:
+            objects.append(bokeh_pane(self._strip(data.whole[0], x_range, low, high)))
+        return objects
+
+    def _load(self, line: Line, start: datetime, end: datetime, points: int = MAX_POINTS) -> SeriesResult:
+        return load_series(
+            self._session.store, line.device, line.signal, start, end, points, zone=self.spec.zone
+        )
+
+    def _add_line(self, fig: object, line: Line, *, named: bool) -> None:
+        texts = self._session.texts
+        source = ColumnDataSource({"x": [], "y": [], "low": [], "high": []})
+        band, area = ColumnDataSource({"xs": [], "ys": []}), ColumnDataSource({"xs": [], "ys": []})
+        legend = {"legend_label": line.label} if named else {}
+        fig.patches("xs", "ys", source=band, fill_color=line.color, fill_alpha=0.2, line_color=None)
+        fig.patches("xs", "ys", source=area, fill_color=line.color, fill_alpha=0.25, line_color=None)
+        drawn = fig.line("x", "y", source=source, line_color=line.color, line_width=1.6, **legend)
+        rows = [(texts("word.time"), "time:x"), (line.label, "y"), (texts("word.range"), "text:span")]
+        add_hover(fig, texts, rows[:2] + [("Min", "low"), ("Max", "high")], digits=self.spec.digits, renderers=[drawn],
+                  mode="vline" if not named else "mouse")
+        self._sources.append((source, band, area))
+
+    def _put(self, results: list[SeriesResult]) -> None:
+        zone = self.spec.zone
+        for result, (source, band, area) in zip(results, self._sources, strict=True):
+            x = to_wall(result.ts, zone)
+            source.data = {"x": x, "y": result.mean, "low": result.low, "high": result.high}
+            runs = [] if result.resolution == "raw" and result.points_held <= MAX_POINTS else envelope_runs(result)
+            band.data = _patches(runs, zone)
+            area.data = _area(result, zone) if self.spec.area else {"xs": [], "ys": []}
+        self.results = results
+        self._y_range.start, self._y_range.end = self._limits(results)
+        self._status.object = f'<div class="note lod-status">{html.escape(self._words(results))}</div>'
+
+    def _limits(self, results: list[SeriesResult]) -> tuple[float, float]:
+        if self.spec.y_mode == "manual" and self.spec.y_limits is not None:
+            return self.spec.y_limits
+        if self.spec.y_mode == "p1_99":
+            shown = [r.mean[np.isfinite(r.mean)] for r in results]
+            values = np.concatenate(shown) if shown else np.empty(0)
+            return padded(*np.percentile(values, (1, 99))) if values.size else (0.0, 1.0)
+        low = np.concatenate([np.append(r.low, r.mean) for r in results]) if results else np.empty(0)
+        high = np.concatenate([np.append(r.high, r.mean) for r in results]) if results else np.empty(0)
+        if not np.isfinite(low).any():
+            return 0.0, 1.0
+        bottom = np.nanmin(low)
+        if self.spec.area:
+            bottom = min(bottom, 0.0)
+        return padded(float(bottom), float(np.nanmax(high)))
+
+    def _words(self, results: list[SeriesResult]) -> str:
+        t = self._session.texts
+        if not any(r.points_held for r in results):
+            return f'{t("state.no_points")} · {t("chart.zone", zone=self.spec.zone.key)}'
+        first = results[0]
+        held, shown = sum(r.points_held for r in results), sum(r.points_shown for r in results)
+        parts = [t("chart.resolution", level=t.code("level", first.resolution))]
+        if held == shown:
+            parts.append(t("chart.points", held=t.number(held, 0)))
+        else:
+            parts.append(t("chart.points_thinned", held=t.number(held, 0), shown=t.number(shown, 0)))
+        if first.resolution != "raw":
+            parts.append(t("chart.envelope"))
+        gaps = max(r.gaps for r in results)
+        parts += [t("chart.gaps", n=gaps), t("chart.zone", zone=self.spec.zone.key)]
+        return " · ".join(parts)
+
+    def _strip(self, whole: SeriesResult, x_range: Range1d, low: float, high: float) -> object:
+        zone, line = self.spec.zone, self.spec.lines[0]
+        strip = time_figure(
+            self._session.texts, height=74, y_label="", x_range=Range1d(low, high), tools="", active_scroll=None
+        )
+        strip.yaxis.visible, strip.ygrid.visible, strip.toolbar_location = False, False, None
+        strip.patches("xs", "ys", source=ColumnDataSource(_patches(envelope_runs(whole, 400), zone)),
+                      fill_color=line.color, fill_alpha=0.3, line_color=None)
+        strip.line(to_wall(whole.ts, zone), whole.mean, line_color=line.color, line_width=1)
+        tool = RangeTool(x_range=x_range)
+        tool.overlay.fill_color, tool.overlay.fill_alpha = "#808890", 0.28
+        strip.add_tools(tool)
+        return strip
+
+    def _moved(self, _attr: str, _old: object, _new: object) -> None:
+        self._session.spawn(self._name, self._refine())
+
+    async def _refine(self) -> None:
+        await asyncio.sleep(DEBOUNCE_S)
+        x_range, zone = self.spec.x_range, self.spec.zone
+        start, end = from_wall_ms(x_range.start, zone), from_wall_ms(x_range.end, zone)
+        if end <= start:
+            return
+        results = await self._session.read(lambda: [self._load(line, start, end) for line in self.spec.lines])
+        await self._session.apply(lambda: self._put(results))
+
+    def view(self, objects: list[object]) -> pn.Column:
+        """Return the objects in one column."""
+        return pn.Column(*objects, sizing_mode="stretch_width", margin=0)
+
+
+def _patches(runs: list[tuple[np.ndarray, np.ndarray, np.ndarray]], zone: ZoneInfo) -> dict[str, list]:
+    xs, ys = [], []
+    for ts, low, high in runs:
+        x = to_wall(ts, zone)
+        fine = np.isfinite(low) & np.isfinite(high)
+        xs.append(np.concatenate((x[fine], x[fine][::-1])))
+        ys.append(np.concatenate((high[fine], low[fine][::-1])))
+    return {"xs": xs, "ys": ys}
+
+
+def _area(result: SeriesResult, zone: ZoneInfo) -> dict[str, list]:
+    xs, ys = [], []
+    x, broken = to_wall(result.ts, zone), ~np.isfinite(result.mean)
+    for run in np.split(np.arange(result.ts.size), np.flatnonzero(broken)):
+        rows = run[~broken[run]]
+        if rows.size > 1:
+            xs.append(np.concatenate((x[rows], x[rows][[-1, 0]])))
+            ys.append(np.concatenate((result.mean[rows], [0.0, 0.0])))
+    return {"xs": xs, "ys": ys}

@@ -1,0 +1,119 @@
+"""The row of pickers on top of a page: devices, signal, range; each is two-way with the selection.
+
+Next: `pages/device_page.py`, which turns the selection into a device and a window.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import panel as pn
+import panel_material_ui as pmui
+
+from viewer.selection import RANGES
+from viewer.session import Session
+
+SMALL = {"size": "small", "margin": (0, 12, 8, 0)}
+
+
+class Toolbar:
+    """A row of widgets bound to fields of the selection."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._bound: list[tuple[object, str]] = []
+        self._row: list[object] = []
+        self._custom: pn.FlexBox | None = None
+        self._syncing = False
+
+    def pick(
+        self, field: str, label: str, options: list[str] | dict[str, str], value: object, width: int = 210,
+        searchable: bool = False,
+    ) -> pmui.Select:
+        """Add a drop-down for `field`."""
+        widget = pmui.Select(
+            label=label, options=options, value=value, width=width, searchable=searchable, **SMALL
+        )
+        self._bind(widget, field)
+        return widget
+
+    def choose(self, field: str, options: dict[str, object], value: object, label: str = "") -> pmui.RadioButtonGroup:
+        """Add a row of buttons for `field`."""
+        widget = pmui.RadioButtonGroup(
+            label=label, options=options, value=value, margin=(4, 12, 8, 0), size="small", color="primary",
+            sizing_mode=None,
+        )
+        self._bind(widget, field)
+        return widget
+
+    def ranges(self, first: datetime, last: datetime) -> None:
+        """Add the range buttons and, for a custom range, from and to."""
+        t, selection = self._session.texts, self._session.selection
+        self.choose("range", {t(f"range.{r}"): r for r in RANGES}, selection.range)
+        fields = [self._moment("start", t("range.from"), first), self._moment("end", t("range.to"), last)]
+        self._custom = pn.FlexBox(*fields, margin=0, visible=selection.range == "custom")
+        self._row.append(self._custom)
+
+    def add(self, widget: object) -> None:
+        """Add something that is not bound to the selection."""
+        self._row.append(widget)
+
+    @property
+    def view(self) -> pn.FlexBox:
+        """Return the row; it wraps on narrow screens."""
+        return pn.FlexBox(*self._row, sizing_mode="stretch_width", margin=(2, 0, 4, 0), align_items="flex-start")
+
+    def sync(self) -> None:
+        """Bring the widgets to the selection's values. Runs in the document."""
+        selection = self._session.selection
+        self._syncing = True
+        try:
+            for widget, field in self._bound:
+                value = getattr(selection, field)
+                if value and widget.value != value and value in _values(widget):
+                    widget.value = value
+            if self._custom is not None:
+                self._custom.visible = selection.range == "custom"
+        finally:
+            self._syncing = False
+
+    def _bind(self, widget: object, field: str) -> None:
+        self._bound.append((widget, field))
+        self._row.append(widget)
+        widget.param.watch(lambda e: self._picked(field, e.new), "value")
+
+    def _picked(self, field: str, value: object) -> None:
+        if not self._syncing and value is not None:
+            setattr(self._session.selection, field, value)
+
+    def _moment(self, field: str, label: str, default: datetime) -> pmui.DatetimePicker:
+        given = getattr(self._session.selection, field)
+        t = self._session.texts
+        widget = pmui.DatetimePicker(
+            label=label, value=_parsed(given) or default.replace(second=0, microsecond=0), enable_seconds=False,
+            military_time=True, format="DD.MM.YYYY HH:mm" if t.lang == "de" else "YYYY-MM-DD HH:mm", width=210, **SMALL,
+        )
+        widget.param.watch(lambda e: self._picked(field, _iso(e.new)), "value")
+        return widget
+
+
+def on_enter(widget: object, function: Callable[[object], None]) -> None:
+    """Call `function` with the new value of `widget`."""
+    widget.param.watch(lambda e: function(e.new), "value")
+
+
+def _values(widget: object) -> list[object]:
+    options = widget.options
+    return list(options.values()) if isinstance(options, dict) else list(options)
+
+
+def _parsed(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=None) if text else None
+    except ValueError:
+        return None
+
+
+def _iso(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M")
+    return str(value or "").replace(" ", "T")[:16]

@@ -1,0 +1,93 @@
+"""The guard in front of the server: who may talk to it, as pure ASGI.
+
+A request with a foreign Host is refused (400), a websocket or form with a foreign Origin too (403); bokeh-fastapi checks
+neither. HTTP Basic can be switched on by `ENERGY_VIEWER_USER` and `ENERGY_VIEWER_PASSWORD`. Every answer carries headers
+that forbid framing and content guessing.
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"SAMEORIGIN"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+
+class Guard:
+    """ASGI middleware: Host and Origin allow-lists, optional Basic authentication, security headers."""
+
+    def __init__(self, app: App, hosts: Iterable[str], credentials: tuple[str, str] | None = None) -> None:
+        self._app, self._hosts = app, {h.lower() for h in hosts}
+        self._expected = None if credentials is None else ":".join(credentials).encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, _with_headers(send))
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": refusal[1]})
+        else:
+            await _refuse(send, *refusal)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        host = _host_of(headers.get("host", ""))
+        if host not in self._hosts:
+            return 400, "unknown host; start the viewer with this name as --host"
+        origin = headers.get("origin")
+        writes = scope["type"] == "websocket" or scope.get("method") not in SAFE_METHODS
+        if writes and origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+            return 403, "foreign origin"
+        if self._expected is not None and not self._authorised(headers.get("authorization", "")):
+            return 401, "user and password needed"
+        return None
+
+    def _authorised(self, header: str) -> bool:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "basic":
+            return False
+        try:
+            given = base64.b64decode(token, validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        return hmac.compare_digest(given, self._expected or b"")
+
+
+def _host_of(header: str) -> str:
+    return (urlsplit(f"//{header}").hostname or "").lower()
+
+
+def _with_headers(send: Send) -> Send:
+    async def wrapped(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            present = {k.lower() for k, _ in message.get("headers", [])}
+            message["headers"] = [*message.get("headers", []), *(h for h in HEADERS if h[0] not in present)]
+        await send(message)
+
+    return wrapped
+
+
+async def _refuse(send: Send, status: int, text: str) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), *HEADERS]
+    if status == 401:  # noqa: PLR2004
+        headers.append((b"www-authenticate", b'Basic realm="energy", charset="UTF-8"'))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text.encode()})

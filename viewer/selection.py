@@ -1,0 +1,107 @@
+"""What the user has picked, in one object that the address bar mirrors.
+
+Only values that differ from the defaults stand in the URL. Values that a URL must not hold are dropped and named in
+`refused`, so that the page can say so. No disk, no widgets. Next: `session.py`, which reacts to changes.
+"""
+
+import re
+from datetime import datetime, timedelta
+from urllib.parse import parse_qsl, urlencode
+
+import param
+
+PAGES = ("overview", "meter", "compare", "bess", "packpulse", "quality")
+RANGES = ("24h", "7d", "30d", "90d", "1y", "all", "custom")
+SPANS = {"24h": 1, "7d": 7, "30d": 30, "90d": 90, "1y": 365}
+_CELL = re.compile(r"^P(\d{1,3})C(\d{1,4})$", re.IGNORECASE)
+_TEXT_LIMIT = 120
+
+
+class Selection(param.Parameterized):
+    """Page, device, signal, range, tab, cell, pack, language and theme."""
+
+    page = param.Selector(default="overview", objects=list(PAGES))
+    device = param.String(default="")
+    device2 = param.String(default="")
+    signal = param.String(default="")
+    range = param.Selector(default="30d", objects=list(RANGES))
+    start = param.String(default="", doc="local wall clock, YYYY-MM-DDTHH:MM, of a custom range")
+    end = param.String(default="", doc="local wall clock, YYYY-MM-DDTHH:MM, of a custom range")
+    tab = param.String(default="")
+    cell = param.String(default="", doc="P1C24")
+    pack = param.Integer(default=0, bounds=(0, 999), doc="0: all packs")
+    lang = param.Selector(default="de", objects=["de", "en"])
+    theme = param.Selector(default="light", objects=["light", "dark"])
+    refused = param.List(default=[], doc="what the URL asked for and could not have")
+
+    def query(self) -> str:
+        """Return the URL's query for this selection, empty where all is default."""
+        pairs = [
+            (name, str(getattr(self, name)))
+            for name in FIELDS
+            if getattr(self, name) != self.param[name].default
+        ]
+        return f"?{urlencode(pairs)}" if pairs else ""
+
+    def read_query(self, search: str) -> None:
+        """Take over a URL's query; fields that are absent fall back to their defaults."""
+        given = dict(parse_qsl(search.lstrip("?"), keep_blank_values=True))
+        wanted: dict[str, object] = {name: self.param[name].default for name in FIELDS}
+        refused = []
+        for name, text in given.items():
+            if name not in FIELDS:
+                continue
+            try:
+                wanted[name] = _checked(self, name, text[:_TEXT_LIMIT])
+            except ValueError:
+                refused.append(f"{name}={text[:40]}")
+        self.param.update(**wanted, refused=refused)
+
+    def cell_place(self) -> tuple[int, int] | None:
+        """Return (pack, cell) of the picked cell, None where none is picked."""
+        found = _CELL.match(self.cell)
+        return (int(found.group(1)), int(found.group(2))) if found else None
+
+
+FIELDS = tuple(n for n in Selection.param if n not in {"name", "refused"})
+
+
+def cell_name(pack: int, cell: int) -> str:
+    """Return the name of a cell as on screen: P1C24."""
+    return f"P{pack}C{cell}"
+
+
+def local_window(
+    range_name: str, start: str, end: str, first: datetime, last: datetime
+) -> tuple[datetime, datetime, str | None]:
+    """Return (start, end, problem) of the window on the local clock, all naive.
+
+    Presets count back from the last reading. `problem` is a text key where a custom range is not usable; the whole
+    span is returned then.
+    """
+    last = last + timedelta(seconds=1)
+    if range_name in SPANS:
+        return max(last - timedelta(days=SPANS[range_name]), first), last, None
+    if range_name == "custom":
+        try:
+            a, b = datetime.fromisoformat(start), datetime.fromisoformat(end)
+        except ValueError:
+            return first, last, "range.unreadable"
+        if b <= a:
+            return first, last, "range.reversed"
+        return a.replace(tzinfo=None), b.replace(tzinfo=None), None
+    return first, last, None
+
+
+def _checked(selection: Selection, name: str, text: str) -> object:
+    if name == "pack":
+        value = int(text)
+        if not 0 <= value <= 999:  # noqa: PLR2004
+            raise ValueError(text)
+        return value
+    if name == "cell" and text and not _CELL.match(text):
+        raise ValueError(text)
+    parameter = selection.param[name]
+    if isinstance(parameter, param.Selector) and text not in parameter.objects:
+        raise ValueError(text)
+    return text

@@ -1,0 +1,225 @@
+"""One signal over one window, thinned so that no peak is lost. Pure but for the store it reads from.
+
+The level is the finest whose buckets number at most four times the points wanted; single readings where the window
+is short. The line is MinMaxLTTB of the means; `low` and `high` are the smallest and largest reading between a shown
+point and the next, so every extreme is in the answer. Used by the pages and by the REST API.
+Next: `components/lod_chart.py` draws it.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+from tsdownsample import MinMaxLTTBDownsampler
+
+from viewer.store import Store
+from viewer.wallclock import months_of
+
+STEP_S = {"5min": 300, "15min": 900, "1h": 3600, "1d": 86_400}
+RAW_SPAN_S = 26 * 3600
+OVERSAMPLING = 4
+DEFAULT_HOLD_S = 900.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class UnknownSignal(LookupError):
+    """The device has no such signal; the message names what exists."""
+
+
+class EmptyWindow(ValueError):
+    """The window ends before it starts."""
+
+
+@dataclass(frozen=True)
+class SeriesResult:
+    """A thinned series. `ts` is UTC in microseconds; a NaN in `mean` breaks the line at a gap."""
+
+    device: str
+    signal: str
+    unit: str
+    kind: str
+    resolution: str
+    ts: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    points_held: int
+    points_shown: int
+    gaps: int
+    start: datetime
+    end: datetime
+
+    @property
+    def actual_start(self) -> datetime | None:
+        """Time of the first point inside the window."""
+        return from_us(int(self.ts[0])) if self.ts.size else None
+
+    @property
+    def actual_end(self) -> datetime | None:
+        """Time of the last point inside the window."""
+        return from_us(int(self.ts[-1])) if self.ts.size else None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a level holds of a signal in a window, before thinning."""
+
+    ts: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def from_us(ts_us: int) -> datetime:
+    """Return the aware UTC moment of microseconds."""
+    return _EPOCH + timedelta(microseconds=ts_us)
+
+
+def to_us(moment: datetime) -> int:
+    """Return UTC microseconds of an aware moment."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def choose_level(span_s: float, max_points: int, kind: str = "gauge") -> str:
+    """Return `raw` or the finest level whose buckets number at most `OVERSAMPLING` × `max_points`."""
+    if span_s <= RAW_SPAN_S and kind != "interval":
+        return "raw"
+    for level, step in STEP_S.items():
+        if span_s / step <= OVERSAMPLING * max_points:
+            return level
+    return "1d"
+
+
+def load_series(
+    store: Store,
+    device: str,
+    signal: str,
+    start: datetime,
+    end: datetime,
+    max_points: int = 1600,
+    level: str | None = None,
+    zone: ZoneInfo | None = None,
+) -> SeriesResult:
+    """Read `signal` between two aware moments, thinned to about `max_points`.
+
+    `level` overrides the choice. Raises `EmptyWindow`, `UnknownSignal`, `TableMissing` or `TableBroken`.
+    """
+    if end <= start:
+        msg = f"the window ends ({end.isoformat()}) before it starts ({start.isoformat()}); swap the two"
+        raise EmptyWindow(msg)
+    info = signal_row(store, device, signal)
+    chosen = level or choose_level((end - start).total_seconds(), max_points, info["kind"])
+    if chosen == "raw":
+        columns = _read_raw(store, device, signal, start, end, zone or ZoneInfo("UTC"))
+        gap_us = max(info["max_hold_s"] or DEFAULT_HOLD_S, 1.0) * 1e6
+    else:
+        columns = _cut(_read_level(store, device, signal, chosen, info["kind"]), to_us(start), to_us(end))
+        gap_us = STEP_S[chosen] * (1.5e6 if chosen != "1d" else 1.1e6)
+    unit = "kW" if info["kind"] == "interval" else info["unit"]
+    ts, mean, low, high, gaps, shown = thin(columns, max_points, gap_us)
+    return SeriesResult(
+        device, signal, unit, info["kind"], chosen, ts, mean, low, high, columns.ts.size, shown, gaps, start, end
+    )
+
+
+def signal_row(store: Store, device: str, signal: str) -> dict:
+    """Return the row of the `signals` table; `UnknownSignal` names what exists."""
+    rows = store.frame("signals", where={"device": device})
+    found = rows.filter(pl.col("signal") == signal)
+    if found.is_empty():
+        known = ", ".join(rows["signal"].head(12).to_list()) or "none"
+        msg = f"device {device!r} has no signal {signal!r}; it has {known}{' …' if rows.height > 12 else ''}"
+        raise UnknownSignal(msg)
+    return found.row(0, named=True)
+
+
+def thin(columns: Columns, max_points: int, gap_us: float) -> tuple[np.ndarray, ...]:
+    """Return (ts, mean, low, high, gaps, points shown): thinned, with a NaN point inside every visible gap."""
+    ts, mean = columns.ts, columns.mean
+    n = ts.size
+    if n == 0:
+        return ts, mean, columns.low, columns.high, 0, 0
+    breaks = np.flatnonzero(np.diff(ts) > gap_us)
+    chosen = _chosen_points(ts, mean, max_points)
+    low = np.fmin.reduceat(columns.low, chosen)
+    high = np.fmax.reduceat(columns.high, chosen)
+    before = np.searchsorted(breaks, chosen)
+    cut = np.flatnonzero(np.diff(before) > 0)
+    places = cut + 1
+    nan = np.full(places.size, np.nan)
+    return (
+        np.insert(ts[chosen], places, ts[chosen][cut] + 1),
+        np.insert(mean[chosen], places, nan),
+        np.insert(low, places, nan),
+        np.insert(high, places, nan),
+        int(breaks.size),
+        int(chosen.size),
+    )
+
+
+def _chosen_points(ts: np.ndarray, mean: np.ndarray, max_points: int) -> np.ndarray:
+    if ts.size <= max_points:
+        return np.arange(ts.size)
+    filled = np.where(np.isfinite(mean), mean, np.nanmean(mean) if np.isfinite(mean).any() else 0.0)
+    picked = MinMaxLTTBDownsampler().downsample(ts, filled, n_out=max_points).astype(np.int64)
+    return np.unique(np.concatenate(([0], picked, [ts.size - 1])))
+
+
+def envelope_runs(result: SeriesResult, bins: int = 600) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Return the envelope as one (ts, low, high) per run between gaps, in at most about `bins` steps in all."""
+    if result.ts.size < 2:
+        return []
+    width = max((to_us(result.end) - to_us(result.start)) // bins, 1)
+    broken = ~np.isfinite(result.low) & ~np.isfinite(result.high)
+    runs, out = np.split(np.arange(result.ts.size), np.flatnonzero(broken)), []
+    for run in runs:
+        rows = run[~broken[run]]
+        if rows.size < 2:
+            continue
+        ts = result.ts[rows]
+        slot = (ts - ts[0]) // width
+        first = np.flatnonzero(np.concatenate(([True], np.diff(slot) > 0)))
+        low, high = np.fmin.reduceat(result.low[rows], first), np.fmax.reduceat(result.high[rows], first)
+        out.append((np.append(ts[first], ts[-1]), np.append(low, low[-1]), np.append(high, high[-1])))
+    return out
+
+
+def _read_raw(store: Store, device: str, signal: str, start: datetime, end: datetime, zone: ZoneInfo) -> Columns:
+    window = (pl.col("ts") >= start) & (pl.col("ts") < end)
+    rows = store.frame(
+        "readings", ["ts", "value"], where={"device": device, "signal": signal},
+        months=months_of(start, end, zone), predicate=window,
+    ).sort("ts")
+    value = rows["value"].to_numpy()
+    return Columns(_us(rows["ts"]), value, value, value)
+
+
+def _read_level(store: Store, device: str, signal: str, level: str, kind: str) -> Columns:
+    names = ["ts", "covered_s", "integral", "min", "max", "last", "increase"]
+    rows = store.frame(f"resolution_{level}", names, where={"device": device, "signal": signal}).sort("ts")
+    mean = _mean(rows, kind, STEP_S[level])
+    low, high = rows["min"].to_numpy(), rows["max"].to_numpy()
+    if kind == "interval":
+        low, high = mean, mean
+    return Columns(_us(rows["ts"]), mean, np.fmin(low, mean), np.fmax(high, mean))
+
+
+def _mean(rows: pl.DataFrame, kind: str, step_s: int) -> np.ndarray:
+    if kind == "interval":
+        expr = pl.col("increase") * (3600.0 / step_s)
+    elif kind in {"counter", "net_counter"}:
+        expr = pl.col("last")
+    else:
+        expr = pl.when(pl.col("covered_s") > 0).then(pl.col("integral") / pl.col("covered_s")).otherwise(pl.col("last"))
+    return rows.select(expr.cast(pl.Float64).alias("mean"))["mean"].to_numpy()
+
+
+def _cut(columns: Columns, start_us: int, end_us: int) -> Columns:
+    a, b = np.searchsorted(columns.ts, (start_us, end_us))
+    return Columns(columns.ts[a:b], columns.mean[a:b], columns.low[a:b], columns.high[a:b])
+
+
+def _us(ts: pl.Series) -> np.ndarray:
+    return ts.cast(pl.Int64).to_numpy()

@@ -1,0 +1,90 @@
+"""One browser session: its store, selection, texts, and how work reaches the document.
+
+Data is read in threads, models are made only inside the document's own callbacks: `apply` brings a function there,
+`spawn` runs a coroutine outside the document's lock and replaces an older one of the same name.
+Next: `shell.py` (the frame around the pages) and `pages/`.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from bokeh.document import Document
+from panel.io.state import set_curdoc
+
+from energy_pipeline.settings import Settings
+from viewer.catalog import Catalog
+from viewer.selection import Selection
+from viewer.store import Store
+from viewer.texts import Texts
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """What every page of one browser session shares."""
+
+    def __init__(self, store: Store, settings: Settings, selection: Selection, doc: Document) -> None:
+        self.store, self.settings, self.selection, self.doc = store, settings, selection, doc
+        self.catalog = Catalog(store, settings)
+        self.closed = False
+        self._tasks: dict[str, asyncio.Task] = {}
+
+    @property
+    def texts(self) -> Texts:
+        """Texts of the chosen language."""
+        return Texts(self.selection.lang)
+
+    @property
+    def dark(self) -> bool:
+        """True where the dark theme is chosen."""
+        return self.selection.theme == "dark"
+
+    async def read(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run a reading function in a thread."""
+        return await asyncio.to_thread(function, *arguments)
+
+    async def apply(self, function: Callable[[], T]) -> T:
+        """Run `function` inside the document's lock and return what it returns."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def run() -> None:
+            if future.cancelled():
+                return
+            with set_curdoc(self.doc):
+                try:
+                    future.set_result(function())
+                finally:
+                    if not future.done():
+                        future.set_exception(sys.exception() or asyncio.CancelledError())
+
+        if self.closed:
+            raise asyncio.CancelledError
+        self.doc.add_next_tick_callback(run)
+        return await future
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` in the background; a running one of the same name is cancelled."""
+        self.cancel(name)
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks[name] = task
+        task.add_done_callback(lambda done: self._finished(name, done))
+
+    def cancel(self, prefix: str) -> None:
+        """Cancel background work whose name starts with `prefix`."""
+        for name in [n for n in self._tasks if n.startswith(prefix)]:
+            self._tasks.pop(name).cancel()
+
+    def close(self) -> None:
+        """End the session: nothing more reaches the document."""
+        self.closed = True
+        self.cancel("")
+
+    def _finished(self, name: str, task: asyncio.Task) -> None:
+        if self._tasks.get(name) is task:
+            del self._tasks[name]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("background work %s failed", name, exc_info=error)

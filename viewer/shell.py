@@ -1,0 +1,177 @@
+"""The frame around the pages: bar, menu, language, theme, and which page is open.
+
+`open_session` answers a request with an empty frame; pages are built when the browser has it. One page is open at a
+time; what changes in the selection is handed to it. Next: `pages/`.
+"""
+
+from collections.abc import Callable
+
+import panel as pn
+import panel_material_ui as pmui
+
+from energy_pipeline.settings import Settings
+from viewer import stack_fixes
+from viewer.components import html
+from viewer.components.panel import problem
+from viewer.pages import PAGES
+from viewer.pages.base import Page
+from viewer.selection import FIELDS, Selection
+from viewer.session import Session
+from viewer.store import Store, TableBroken, TableMissing
+from viewer.theme import PAGE_SX, THEME
+
+ICONS = {
+    "overview": "dashboard", "meter": "bolt", "compare": "stacked_line_chart", "bess": "battery_charging_full",
+    "packpulse": "monitor_heart", "quality": "verified",
+}
+VERSION_CHECK_MS = 20_000
+SIDEBAR_WIDTH = 220
+
+
+class Shell:
+    """Frame of one session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._page: Page | None = None
+        self._opened_versions: dict[str, int | None] = {}
+        t = session.texts
+        self._menu = pmui.MenuList(items=[], sizing_mode="stretch_width", margin=(8, 0))
+        self._menu.param.watch(self._menu_picked, "active")
+        self._language = pmui.Button(
+            label="", icon="translate", variant="text", size="small", on_click=self._switch_language,
+            sx={"color": "#ffffff"}, margin=(0, 4), width=74,
+        )
+        self._news = pn.Column(sizing_mode="stretch_width", margin=0)
+        self._main = pn.Column(sizing_mode="stretch_width", margin=0)
+        self._body = pn.Column(
+            self._news, self._main, sizing_mode="stretch_width", margin=0, css_classes=["ep-body"],
+            stylesheets=[":host{padding:16px 18px 40px;box-sizing:border-box}"
+                         "@media(max-width:560px){:host{padding:10px 8px 40px}}"],
+        )
+        self.view = pmui.Page(
+            title=t("app.title"), main=[self._body], sidebar=[self._menu], header=[pn.Spacer(sizing_mode="stretch_width"),
+            self._language], sidebar_width=SIDEBAR_WIDTH, sidebar_resizable=False, theme_config=THEME, sx=PAGE_SX,
+            dark_theme=session.dark, busy_indicator="linear", site_url="./", meta_name=t("app.title"),
+        )
+        self.view.param.watch(self._theme_toggled, "dark_theme")
+        self._label()
+        session.selection.param.watch(self._changed, list(FIELDS), what="value")
+
+    def open_page(self) -> None:
+        """Open the selected page."""
+        self.session.cancel("")
+        page = PAGES[self.session.selection.page](self.session)
+        self._page = page
+        self.session.spawn("page", self._build(page))
+
+    def watch_versions(self) -> None:
+        """Start to look for newer tables."""
+        pn.state.add_periodic_callback(self._look, period=VERSION_CHECK_MS)
+
+    async def _build(self, page: Page) -> None:
+        self._opened_versions = await self.session.read(self.session.store.versions)
+        try:
+            await self.session.read(page.prepare)
+        except (TableMissing, TableBroken) as error:
+            markup = problem(error, self.session.texts)
+            await self.session.apply(lambda: self._show(html.pane(markup)))
+            return
+        await self.session.apply(lambda: self._show(page.layout()))
+        await page.fill()
+
+    def _show(self, content: object) -> None:
+        self._news.objects = []
+        refused = self.session.selection.refused
+        t = self.session.texts
+        if refused:
+            note = html.message(t("url.refused"), ", ".join(refused), "warn")
+            self._news.objects = [html.pane(note, margin=(0, 0, 14, 0))]
+        self._main.objects = [content]
+
+    def _label(self) -> None:
+        t, active = self.session.texts, list(PAGES).index(self.session.selection.page)
+        self._menu.items = [{"label": t(f"page.{p}"), "icon": ICONS[p]} for p in PAGES]
+        if self._menu.active != (active,):
+            self._menu.active = (active,)
+        self._language.label = "EN" if t.lang == "de" else "DE"
+        self._language.description = t("app.other_language")
+        self.view.title = t("app.title")
+
+    def _menu_picked(self, event: object) -> None:
+        active = event.new
+        index = active[0] if isinstance(active, tuple | list) and active else active
+        if isinstance(index, int):
+            self.session.selection.param.update(page=list(PAGES)[index], tab="")
+
+    def _switch_language(self, _event: object) -> None:
+        selection = self.session.selection
+        selection.lang = "en" if selection.lang == "de" else "de"
+
+    def _theme_toggled(self, event: object) -> None:
+        self.session.selection.theme = "dark" if event.new else "light"
+
+    def _changed(self, *events: object) -> None:
+        names = {e.name for e in events}
+        location = pn.state.location
+        query = self.session.selection.query()
+        if location is not None and location.search != query:
+            location.search = query
+        if "theme" in names and self.view.dark_theme != self.session.dark:
+            self.view.dark_theme = self.session.dark
+        if names & {"page", "lang"}:
+            self._label()
+            self.open_page()
+        elif self._page is not None and names - {"theme"}:
+            self.session.spawn("change", self._page.changed(names))
+        elif self._page is not None and "theme" in names:
+            self.session.spawn("change", self._page.themed())
+
+    async def _look(self) -> None:
+        now = await self.session.read(self.session.store.versions)
+        if self._opened_versions and now != self._opened_versions and not self._news.objects:
+            await_show: Callable[[], None] = self._offer
+            self.session.spawn("news", self._in_document(await_show))
+
+    async def _in_document(self, function: Callable[[], None]) -> None:
+        await self.session.apply(function)
+
+    def _offer(self) -> None:
+        t = self.session.texts
+        button = pmui.Button(label=t("news.reload"), size="small", variant="contained", margin=(0, 0, 0, 12), width=130)
+        button.on_click(lambda _e: self.open_page())
+        text = html.pane(f'<span class="b info">{html.escape(t("news.text"))}</span>', sizing_mode=None, margin=(6, 0))
+        self._news.objects = [pn.Row(text, button, margin=(0, 0, 14, 0))]
+
+
+def open_session(store: Store, settings: Settings) -> pmui.Page:
+    """Return the frame for a new browser session."""
+    selection = Selection()
+    location = pn.state.location
+    if location is not None:
+        selection.read_query(location.search or "")
+    doc = pn.state.curdoc
+    session = Session(store, settings, selection, doc)
+    shell = Shell(session)
+    if location is not None:
+        location.param.watch(lambda e: _followed(selection, e.new), "search")
+    stack_fixes.follow_back_button(doc)
+    forget = stack_fixes.forget_document(doc, shell.view)
+
+    def ended(context: object) -> None:
+        session.close()
+        forget(context)
+
+    pn.state.on_session_destroyed(ended)
+    pn.state.onload(lambda: _start(shell))
+    return shell.view
+
+
+def _start(shell: Shell) -> None:
+    shell.watch_versions()
+    shell.open_page()
+
+
+def _followed(selection: Selection, search: str) -> None:
+    if search != selection.query():
+        selection.read_query(search or "")
