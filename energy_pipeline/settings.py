@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -27,8 +28,11 @@ class SettingsError(ValueError):
     """A setting is wrong: the message names the key, what was found, and what is allowed."""
 
 
+_known_zones = cache(available_timezones)  # reads a whole folder each time
+
+
 def _zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _known_zones():
         msg = f"{name!r} is not a time zone; use a name of the IANA database, e.g. Europe/Berlin or Etc/GMT-8"
         raise ValueError(msg)
     return name
@@ -182,6 +186,8 @@ class BatterySettings(_Model):
     anchor_full_mv: float = Field(5.0, gt=0, description="full: highest cell within this of the month's level [mV]")
     anchor_max_h: float = Field(72.0, gt=0, description="longest way from one anchor to the next [h]")
     anchor_soc_gap: float = Field(2.0, gt=0, description="SOC may change this much between segments [points]")
+    anchor_coverage: float = Field(0.98, gt=0, le=1, description="current must cover this share of each segment")
+    first_capacity_days: int = Field(30, ge=1, description="own reference of capacity: its first days")
     capacity_days: int = Field(20, ge=1)
     capacity_min_values: int = Field(8, ge=1)
     capacity_soc_points: float = Field(80.0, gt=0)

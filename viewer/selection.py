@@ -24,7 +24,7 @@ class Selection(param.Parameterized):
     device = param.String(default="")
     device2 = param.String(default="")
     signal = param.String(default="")
-    range = param.Selector(default="30d", objects=list(RANGES))
+    range = param.Selector(default="", objects=["", *RANGES], doc="empty: the page's own default")
     start = param.String(default="", doc="local wall clock, YYYY-MM-DDTHH:MM, of a custom range")
     end = param.String(default="", doc="local wall clock, YYYY-MM-DDTHH:MM, of a custom range")
     tab = param.String(default="")

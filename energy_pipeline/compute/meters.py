@@ -43,14 +43,10 @@ def build_meter_daily(
         return METER_DAILY.empty()
     quarter = quarter.filter(pl.col("signal").is_in(names))
     load = _local(ctx, mq.quarter_load(ctx, quarter))
-    parts = [
-        _power_days(ctx, daily),
-        _energy_days(ctx, quarter, daily),
-        _peak_days(load),
-        _load_days(ctx, load, days),
-        _power_factor_days(ctx, quarter),
-        _balance_days(ctx, quarter, days),
-    ]
+    parts = (
+        _power_days(ctx, daily), _energy_days(ctx, quarter, daily), _peak_days(load), _load_days(ctx, load, days),
+        _power_factor_days(ctx, quarter), _balance_days(ctx, quarter, days),
+    )  # fmt: skip
     for part in parts:
         days = days.join(part, on="day", how="left")
     length = pl.col("day_length_s")

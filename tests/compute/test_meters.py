@@ -62,8 +62,8 @@ def gauge(signal: str, times: list[datetime], values: list[float], covered_s: fl
 
 
 def energy(
-    signal: str, times: list[datetime], kwh: list[float], *, start: float = 1000.0, estimated: list[float] | None = None,
-    covered_s: float = 900.0, levels: list[float] | None = None,
+    signal: str, times: list[datetime], kwh: list[float], *, start: float = 1000.0,
+    estimated: list[float] | None = None, covered_s: float = 900.0, levels: list[float] | None = None,
 ) -> pl.DataFrame:  # fmt: skip
     """Quarter hours of a register (or of interval rows) with their increase."""
     e = pl.Series(kwh, dtype=pl.Float64)
@@ -303,7 +303,8 @@ def test_a_device_without_meter_signals_has_empty_tables_of_the_right_shape() ->
 
 def test_the_load_duration_curve_weighs_by_time() -> None:
     start = datetime(2024, 1, 9, tzinfo=UTC)
-    frame = pl.concat([gauge("com_ap", [start], [9.0], covered_s=100.0), gauge("com_ap", [start], [3.0], covered_s=300.0)])
+    parts = [gauge("com_ap", [start], [9.0], covered_s=100.0), gauge("com_ap", [start], [3.0], covered_s=300.0)]
+    frame = pl.concat(parts)
     curve = load_duration(power_frame(frame))
     assert curve["power_kw"].to_list() == [9.0, 3.0]
     assert curve["share"].to_list() == [0.25, 1.0]

@@ -24,6 +24,7 @@ class Toolbar:
         self._row: list[object] = []
         self._custom: pn.FlexBox | None = None
         self._syncing = False
+        self._default_range = ""
 
     def pick(
         self, field: str, label: str, options: list[str] | dict[str, str], value: object, width: int = 210,
@@ -45,10 +46,11 @@ class Toolbar:
         self._bind(widget, field)
         return widget
 
-    def ranges(self, first: datetime, last: datetime) -> None:
-        """Add the range buttons and, for a custom range, from and to."""
+    def ranges(self, first: datetime, last: datetime, default: str) -> None:
+        """Add the range buttons and, for a custom range, from and to. `default` is the page's own range."""
         t, selection = self._session.texts, self._session.selection
-        self.choose("range", {t(f"range.{r}"): r for r in RANGES}, selection.range)
+        self._default_range = default
+        self.choose("range", {t(f"range.{r}"): r for r in RANGES}, selection.range or default)
         fields = [self._moment("start", t("range.from"), first), self._moment("end", t("range.to"), last)]
         self._custom = pn.FlexBox(*fields, margin=0, visible=selection.range == "custom")
         self._row.append(self._custom)
@@ -68,7 +70,7 @@ class Toolbar:
         self._syncing = True
         try:
             for widget, field in self._bound:
-                value = getattr(selection, field)
+                value = getattr(selection, field) or (self._default_range if field == "range" else "")
                 if value and widget.value != value and value in _values(widget):
                     widget.value = value
             if self._custom is not None:
@@ -82,6 +84,8 @@ class Toolbar:
         widget.param.watch(lambda e: self._picked(field, e.new), "value")
 
     def _picked(self, field: str, value: object) -> None:
+        if field == "range" and value == self._default_range and not self._session.selection.range:
+            return
         if not self._syncing and value is not None:
             setattr(self._session.selection, field, value)
 

@@ -50,6 +50,7 @@ class DevicePage(Page):
     """A page about devices of some kinds, with a toolbar and a window of time."""
 
     kinds: Sequence[str] = ("meter", "bess", "other")
+    default_range = "30d"
     toolbar: Toolbar
 
     def prepare(self) -> None:
@@ -79,11 +80,16 @@ class DevicePage(Page):
         t = self.texts
         return html.pane(html.message(t("state.no_devices"), t("state.no_devices_text"), "info", "energy-pipeline run"))
 
+    @property
+    def range_name(self) -> str:
+        """Return the picked range, else the page's default."""
+        return self.session.selection.range or self.default_range
+
     def window(self, device: DeviceInfo) -> tuple[datetime, datetime, str | None]:
         """Return start and end of the picked range in UTC, and the key of a problem with it."""
         selection = self.session.selection
         first, last = device.wall_span()
-        start, end, issue = local_window(selection.range, selection.start, selection.end, first, last)
+        start, end, issue = local_window(self.range_name, selection.start, selection.end, first, last)
         return local_to_utc(start, device.zone), local_to_utc(end, device.zone), issue
 
 

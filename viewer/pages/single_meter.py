@@ -117,7 +117,7 @@ class SingleMeter(DevicePage):
         self.toolbar = bar = Toolbar(self.session)
         bar.pick("device", t("word.device"), [d.name for d in self.devices], device.name)
         self._signal_pick = bar.pick("signal", t("word.signal"), self._options(), self.signal(), 300, searchable=True)
-        bar.ranges(*device.wall_span())
+        bar.ranges(*device.wall_span(), self.default_range)
         line = pmui.RadioButtonGroup(options={t("meter.line"): "line", t("meter.area"): "area"}, value=self._view,
                                      size="small", margin=(4, 12, 8, 0))
         scale = pmui.Select(label=t("meter.y_range"), options={t("meter.y_auto"): "auto", t("meter.y_p"): "p1_99",

@@ -1,0 +1,113 @@
+"""Charge between ends that voltage anchors: the evidence on capacity that does not depend on the BMS (METRICS D).
+
+Full: the highest cell reaches the month's end-of-charge level. Empty: the lowest cell falls to the set voltage. Between
+two opposite ends the charge of all segments is summed, corrected by the current that is read at rest.
+Next: `capacity.py`, which makes the table.
+"""
+
+import numpy as np
+import polars as pl
+
+from energy_pipeline.compute.battery_series import Float
+from energy_pipeline.settings import BatterySettings
+
+FULL, EMPTY_END = 1, -1
+
+
+def with_true_charge(charge_cycles: pl.DataFrame) -> pl.DataFrame:
+    """Add `true_ah`: |charge| of each segment, corrected by the zero read at rest, and `corrected`.
+
+    The zero has the file's sign; it adds to |I| where the segment's own sign in the file is the same.
+    """
+    own = pl.col("file_sign") * pl.when(pl.col("kind") == "charge").then(1).otherwise(-1)
+    own = pl.when(pl.col("sign_contradiction").fill_null(value=False)).then(-own).otherwise(own)
+    shift = (own * pl.col("zero_current_a") * pl.col("duration_s") / 3600.0).fill_null(0.0)
+    return charge_cycles.sort("start_ts").with_columns((pl.col("charge_ah") - shift).alias("true_ah"))
+
+
+def highest_cell(cycles: pl.DataFrame, sat_voltage: pl.DataFrame) -> pl.DataFrame:
+    """Add `top_v`: the highest SAT voltage of the charge over all cells, else the highest cell at the end [V]."""
+    top = sat_voltage.group_by("charge_end_ts").agg(pl.col("sat_voltage_v").max().alias("top_v"))
+    joined = cycles.join(top, left_on="end_ts", right_on="charge_end_ts", how="left", maintain_order="left")
+    return joined.with_columns(pl.col("top_v").fill_null(pl.col("cell_max_end_v")))
+
+
+def mark_anchors(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
+    """Add `anchor`: 1 at a full end, −1 at an empty end, 0 elsewhere.
+
+    The month's end-of-charge level is the 75th percentile of `top_v` over its charges of at least 20 SOC points.
+    """
+    real = (pl.col("kind") == "charge") & (pl.col("delta_soc").fill_null(100.0) >= battery.qualified_delta_soc)
+    level = pl.col("top_v").filter(real).quantile(0.75, "linear").over("month")
+    full = real & (pl.col("top_v") >= level - battery.anchor_full_mv / 1000.0)
+    empty = (pl.col("kind") == "discharge") & (pl.col("cell_min_end_v") <= battery.voltage("empty_cell_v"))
+    return cycles.with_columns(
+        pl.when(full).then(FULL).when(empty).then(EMPTY_END).otherwise(0).fill_null(0).alias("anchor")
+    )
+
+
+def anchored_charges(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
+    """Return one row per way between opposite anchors: `day` it ends, `kind`, `q_ah`, `hours`.
+
+    A way counts when current covers its segments, SOC does not change between them, and it is not too long.
+    """
+    anchor = cycles["anchor"].to_numpy()
+    at = np.flatnonzero(anchor)
+    sign = np.where((cycles["kind"] == "charge").to_numpy(), 1.0, -1.0)
+    amount = np.nan_to_num(cycles["true_ah"].fill_null(np.nan).to_numpy(), nan=np.nan) * sign
+    total = np.concatenate([[0.0], np.cumsum(amount)]) if np.isfinite(amount).all() else None
+    rows = []
+    for a, b in zip(at[:-1], at[1:], strict=True):
+        if anchor[a] == anchor[b] or not _sound(cycles[int(a) : int(b) + 1], battery):
+            continue
+        q = float(total[b + 1] - total[a + 1]) if total is not None else float(amount[a + 1 : b + 1].sum())
+        if np.isfinite(q) and q * anchor[b] > 0:
+            hours = float(cycles["duration_s"][int(a) + 1 : int(b) + 1].sum()) / 3600.0
+            kind = "charge" if anchor[b] == FULL else "discharge"
+            rows.append({"day": cycles["day"][int(b)], "kind": kind, "q_ah": abs(q), "hours": hours})
+    return pl.DataFrame(rows, schema={"day": pl.Date, "kind": pl.String, "q_ah": pl.Float64, "hours": pl.Float64})
+
+
+def _sound(way: pl.DataFrame, battery: BatterySettings) -> bool:
+    """Return whether nothing is missing between the first end of `way` and its last."""
+    hours = (way["end_ts"][-1] - way["end_ts"][0]).total_seconds() / 3600.0
+    if hours > battery.anchor_max_h or (way["coverage_current"][1:] < battery.anchor_coverage).any():
+        return False
+    gap = (way["soc_start"] - way["soc_end"].shift(1)).abs()[1:].drop_nulls()
+    return not bool((gap > battery.anchor_soc_gap).any())
+
+
+def rolling_capacity(values: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
+    """Return per day: `q_anchor_median_ah` over the last days, its standard error, and the number of values.
+
+    Error: scatter of the median, and half the current's quantum over the duration where only one direction is seen
+    (in the mean of charge and discharge an error of the zero cancels).
+    """
+    rows = []
+    number = values["day"].cast(pl.Int32).to_numpy()
+    q, kind, hours = values["q_ah"].to_numpy(), (values["kind"] == "charge").to_numpy(), values["hours"].to_numpy()
+    for day in np.unique(number):
+        k = (number > day - battery.capacity_days) & (number <= day)
+        if k.sum() < battery.capacity_min_values:
+            continue
+        up, down = q[k & kind], q[k & ~kind]
+        parts = [float(np.median(p)) for p in (up, down) if len(p)]
+        zero = battery.current_quantum_a / np.sqrt(12.0) * float(np.median(hours[k])) * (len(parts) == 1)
+        error = float(np.hypot(_median_error(up, down), zero))
+        rows.append({"number": int(day), "median": float(np.mean(parts)), "error": error, "n": int(k.sum())})
+    frame = pl.DataFrame(rows, schema={"number": pl.Int32, "median": pl.Float64, "error": pl.Float64, "n": pl.Int32})
+    return frame.select(
+        pl.col("number").cast(pl.Date).alias("day"), pl.col("median").alias("q_anchor_median_ah"),
+        pl.col("error").alias("q_anchor_error_ah"), pl.col("n").alias("q_anchor_values"),
+    )
+
+
+def _median_error(up: Float, down: Float) -> float:
+    """Return the standard error of the mean of the two medians: 1.2533 × robust deviation / √n each."""
+    variance, parts = 0.0, 0
+    for part in (up, down):
+        if len(part):
+            deviation = 1.4826 * float(np.median(np.abs(part - np.median(part))))
+            variance += (1.2533 * deviation) ** 2 / len(part)
+            parts += 1
+    return float(np.sqrt(variance)) / max(parts, 1)

@@ -1,0 +1,102 @@
+"""Equivalent full cycles in three ways, and the DC round trip over windows that close at equal SOC (METRICS D).
+
+The three counts are kept beside each other; they differ where the current sensor, the voltage or the BMS's SOC is
+wrong. Boundary of the round trip: DC terminals of the battery. Next: `capacity.py`, `rainflow.py`.
+"""
+
+import numpy as np
+import polars as pl
+
+from energy_pipeline.compute.battery_series import Float
+from energy_pipeline.compute.rainflow import turning_points
+from energy_pipeline.settings import BatterySettings
+
+
+def throughput(cycles: pl.DataFrame, battery_days: pl.DataFrame | None) -> pl.DataFrame:
+    """Return charge [Ah] and energy [kWh] moved per local day; from all current where `battery_days` is given."""
+    if battery_days is not None and not battery_days.is_empty():
+        return battery_days.select(
+            "day", pl.sum_horizontal("charge_in_ah", "charge_out_ah").alias("ah"),
+            pl.sum_horizontal("energy_in_kwh", "energy_out_kwh").alias("kwh"),
+            (pl.col("voltage_mean_v") * pl.col("hours_active")).alias("volt_h"),
+            pl.when(pl.col("voltage_mean_v").is_not_null()).then("hours_active").alias("hours"),
+        ).sort("day")
+    return cycles.group_by("day").agg(
+        pl.col("true_ah").sum().alias("ah"), pl.col("energy_kwh").sum().alias("kwh"),
+        (pl.col("voltage_mean_v") * pl.col("duration_s") / 3600.0).sum().alias("volt_h"),
+        (pl.col("duration_s").filter(pl.col("voltage_mean_v").is_not_null()) / 3600.0).sum().alias("hours"),
+    ).sort("day")
+
+
+def count_cycles(
+    cycles: pl.DataFrame, battery_days: pl.DataFrame | None, points: pl.DataFrame | None, battery: BatterySettings,
+    capacity_ah: float | None, zone: str,
+) -> pl.DataFrame:
+    """Return per day the cycles so far: `efc_ah`, `efc_energy`, `efc_soc`; null where the signal is missing.
+
+    By energy: energy / (2 · nameplate · mean voltage while current flows). By SOC: Σ|ΔSOC| / 200 % × measured capacity
+    / nameplate; without a measured capacity there is no such count.
+    """
+    flow = throughput(cycles, battery_days)
+    nameplate = battery.nameplate_ah
+    hours = float(flow["hours"].sum() or 0.0)
+    volts = float(flow["volt_h"].sum() or 0.0) / hours if hours > 0 else None
+    by_energy = pl.col("kwh").cum_sum() * 1000.0 / (2.0 * nameplate * volts) if volts else pl.lit(None, pl.Float64)
+    flow = flow.select("day", (pl.col("ah").cum_sum() / (2.0 * nameplate)).alias("efc_ah"), by_energy.alias("efc_energy"))
+    swing = soc_swings(cycles, points, battery.soc_hysteresis, zone)
+    share = capacity_ah / nameplate if capacity_ah else None
+    scaled = pl.col("swing").cum_sum() / 200.0 * share if share else pl.lit(None, pl.Float64)
+    swing = swing.sort("day").select("day", scaled.alias("efc_soc"))
+    return flow.join(swing, on="day", how="full", coalesce=True).sort("day").with_columns(
+        pl.col("efc_ah", "efc_energy", "efc_soc").forward_fill()
+    )
+
+
+def soc_swings(cycles: pl.DataFrame, points: pl.DataFrame | None, hysteresis: float, zone: str) -> pl.DataFrame:
+    """Return Σ|ΔSOC| per local day [points], from turning points where given, else from segments."""
+    if points is None or points.is_empty():
+        return cycles.group_by("day").agg(pl.col("delta_soc").sum().alias("swing"))
+    ordered = points.sort("ts")
+    keep = turning_points(ordered["soc"].to_numpy(), hysteresis)
+    turns = ordered[keep]
+    return (
+        turns.select(
+            pl.col("ts").dt.convert_time_zone(zone).dt.date().alias("day"), pl.col("soc").diff().abs().alias("swing")
+        ).drop_nulls().group_by("day").agg(pl.col("swing").sum())
+    )
+
+
+def round_trips(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
+    """Return per day the round trip of the latest window that closes on it, by energy and by charge [%].
+
+    A window runs from the end of one segment to the end of a later one at equal SOC (within the set points) and holds
+    at least the set number of equivalent full cycles; the shortest such window is taken.
+    """
+    rows = cycles.drop_nulls(["soc_end", "energy_kwh", "true_ah"])
+    soc, n = rows["soc_end"].to_numpy(), len(rows)
+    into = (rows["kind"] == "charge").to_numpy()
+    ah, kwh = rows["true_ah"].to_numpy(), rows["energy_kwh"].to_numpy()
+    sums = np.zeros((n + 1, 4))
+    sums[1:] = np.cumsum(np.column_stack([ah * into, ah * ~into, kwh * into, kwh * ~into]), axis=0)
+    cycle = sums[:, :2].sum(axis=1) / (2.0 * battery.nameplate_ah)
+    out = []
+    for k in range(1, n):
+        start = _window_start(soc, cycle, k, battery)
+        if start is None:
+            continue
+        part: Float = sums[k + 1] - sums[start + 1]
+        if part[0] > 0 and part[2] > 0:
+            out.append({
+                "day": rows["day"][k], "round_trip_percent": 100.0 * float(part[3] / part[2]),
+                "coulombic_percent": 100.0 * float(part[1] / part[0]),
+            })
+    schema = {"day": pl.Date, "round_trip_percent": pl.Float64, "coulombic_percent": pl.Float64}
+    return pl.DataFrame(out, schema=schema).unique("day", keep="last", maintain_order=True)
+
+
+def _window_start(soc: Float, cycle: Float, k: int, battery: BatterySettings) -> int | None:
+    """Return the latest segment whose end has the SOC of segment k's end, far enough back in cycles."""
+    good = np.flatnonzero(
+        (np.abs(soc[:k] - soc[k]) <= battery.round_trip_soc) & (cycle[k + 1] - cycle[1 : k + 1] >= battery.round_trip_efc)
+    )
+    return int(good[-1]) if len(good) else None

@@ -1,0 +1,38 @@
+"""The Dagster resource of a site: its settings and its lake, as plain objects.
+
+The environment is read here and nowhere else under `assets/`. Next: `resources/lake.py`.
+"""
+
+from dagster import ConfigurableResource
+from pydantic import Field
+
+from energy_pipeline.compute.context import DeviceContext
+from energy_pipeline.resources.lake import Lake
+from energy_pipeline.settings import Settings, load_settings
+
+
+class SiteResource(ConfigurableResource):
+    """Settings file, data roots and lake; whatever is empty comes from the environment or the default."""
+
+    settings_file: str = Field("", description="settings file; default ENERGY_SETTINGS, else ./energy.toml")
+    roots: list[str] = Field([], description="data roots; default METER_ROOTS or the settings file")
+    lake_url: str = Field("", description="folder or URL of the lake; default ENERGY_LAKE or the settings file")
+
+    def settings(self) -> Settings:
+        """Load the settings; `SettingsError` says what is wrong."""
+        return load_settings(
+            self.settings_file or None, roots=tuple(self.roots) or None, lake=self.lake_url or None
+        )
+
+    def lake(self) -> Lake:
+        """Return the lake of these settings."""
+        settings = self.settings()
+        return Lake(settings.lake, settings.storage_options)
+
+    def context(self, device: str) -> DeviceContext:
+        """Return what computations must know of a device."""
+        settings = self.settings()
+        signals = Lake(settings.lake, settings.storage_options).read("signals", device)
+        return DeviceContext(
+            device, settings.zone_of(device), settings.battery_of(device), settings.meter, signals
+        )

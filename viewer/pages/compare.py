@@ -1,0 +1,194 @@
+"""Compare: two devices side by side. Overlay per signal, pairs of figures, grouped daily energy.
+
+Every number is the same that the device's own page shows. Next: `figures_of_meters.py`.
+"""
+
+from datetime import datetime
+
+import panel as pn
+import polars as pl
+
+from viewer.catalog import DeviceInfo
+from viewer.components import html
+from viewer.components.bars import daily_bars
+from viewer.components.datatable import Field, small_table
+from viewer.components.figures import bokeh_pane
+from viewer.components.lod_chart import ChartSpec, Line, LodChart
+from viewer.components.panel import NoData, Panel
+from viewer.components.toolbar import Toolbar
+from viewer.figures_of_meters import MeterFigures, SignalFigures, daily_rows, meter_figures, signal_figures
+from viewer.pages.base import DevicePage, together
+from viewer.theme import SERIES
+
+POWER = ("active_power", "pcs_power")
+SKIPPED = {"cell_voltage", "cell_temperature", "unknown"}
+
+
+class Compare(DevicePage):
+    """Two devices."""
+
+    def prepare(self) -> None:
+        """Read the devices and the signals of the picked pair."""
+        super().prepare()
+        self._read_pair()
+
+    def pair(self) -> tuple[DeviceInfo, DeviceInfo] | None:
+        """Return the two devices, None where there is only one."""
+        first = self.device()
+        second = self.device("device2", other=first.name if first else "")
+        if first is None or second is None or first.name == second.name:
+            others = [d for d in self.devices if first is not None and d.name != first.name and d.kind == first.kind]
+            others += [d for d in self.devices if first is not None and d.name != first.name]
+            return (first, others[0]) if first is not None and others else None
+        return first, second
+
+    def layout(self) -> pn.viewable.Viewable:
+        """Return toolbar and panels."""
+        t, pair = self.texts, self.pair()
+        if pair is None:
+            return html.pane(html.message(t("compare.one_device"), t("compare.one_device_text"), "info"))
+        names = [d.name for d in self.devices]
+        self.toolbar = bar = Toolbar(self.session)
+        bar.pick("device", t("compare.first"), names, pair[0].name)
+        bar.pick("device2", t("compare.second"), names, pair[1].name)
+        self._subject_pick = bar.pick("signal", t("word.signal"), self._options(), self._subject(), 240)
+        bar.ranges(*_common_span(pair), self.default_range)
+        self._issue = html.pane("")
+        self._cards = html.pane("", margin=(0, 0, 14, 0))
+        self._chart = Panel(self.session, t("compare.overlay"), "", 360)
+        self._figures = Panel(self.session, t("compare.figures"), t("compare.figures_note"), 200)
+        self._daily = Panel(self.session, t("compare.daily"), t("meter.daily_note"), 250)
+        return pn.Column(
+            *self.notice(), bar.view, self._issue, self._cards, self._chart.view, self._figures.view, self._daily.view,
+            sizing_mode="stretch_width", margin=0,
+        )
+
+    async def fill(self) -> None:
+        """Load overlay, figures and bars."""
+        pair = self.pair()
+        if pair is None:
+            return
+        t, subject = self.texts, self._subject()
+        start, end, issue = self._window(pair)
+        signals = self._common.get(subject)
+        self._issue.object = "" if issue is None else html.message(t(issue), t("range.reversed_text"), "warn")
+        await together(
+            self._fill_chart(pair, subject, signals, start, end),
+            self._figures.fill(lambda: self._load_figures(pair, signals, start, end), lambda f: self._render_figures(f, pair)),
+            self._daily.fill(lambda: self._load_daily(pair, start, end), lambda d: self._render_daily(d, pair)),
+        )
+
+    async def changed(self, names: set[str]) -> None:
+        """Follow the selection; other devices bring other common signals."""
+        if names & {"device", "device2"}:
+            await self.session.read(self._read_pair)
+        await self.session.apply(self._sync)
+        await self.fill()
+
+    def _sync(self) -> None:
+        options = self._options()
+        if self._subject_pick.options != options:
+            self._subject_pick.param.update(options=options, value=self._subject())
+        self.toolbar.sync()
+
+    def _read_pair(self) -> None:
+        pair = self.pair()
+        self._common: dict[str, tuple[str, str]] = {}
+        if pair is None:
+            return
+        a, b = (_subjects(self.session.catalog.signals(d.name)) for d in pair)
+        self._common = {k: (a[k], b[k]) for k in a if k in b}
+
+    def _subject(self) -> str:
+        wanted = self.session.selection.signal
+        return wanted if wanted in self._common else next(iter(self._common), "")
+
+    def _options(self) -> dict[str, str]:
+        lang, catalog, t = self.session.selection.lang, self.session.catalog, self.texts
+        return {
+            t("compare.power") if k == "power" else catalog.label(a, lang, with_name=False): k
+            for k, (a, _) in self._common.items()
+        } or {t("compare.nothing_common"): ""}
+
+    def _window(self, pair: tuple[DeviceInfo, DeviceInfo]) -> tuple[datetime, datetime, str | None]:
+        later = max(pair, key=lambda d: d.last or datetime.min.replace(tzinfo=d.zone))
+        return self.window(later)
+
+    async def _fill_chart(
+        self, pair: tuple[DeviceInfo, DeviceInfo], subject: str, signals: tuple[str, str] | None, start: datetime,
+        end: datetime,
+    ) -> None:
+        t = self.texts
+        if signals is None:
+            await self.session.apply(lambda: self._chart.show(html.pane(html.message(t("compare.nothing_common")))))
+            return
+        label = t("compare.power") if subject == "power" else self.session.catalog.label(
+            signals[0], self.session.selection.lang, with_name=False)
+        lines = [Line(d.name, s, d.name, c) for d, s, c in zip(pair, signals, SERIES, strict=False)]
+        spec = ChartSpec(lines, start, end, min(d.first or start for d in pair), max(d.last or end for d in pair),
+                         pair[0].zone, label, 340)
+        chart = LodChart(self.session, "compare", spec)
+        await self._chart.fill(chart.load, chart.render)
+
+    def _load_figures(
+        self, pair: tuple[DeviceInfo, DeviceInfo], signals: tuple[str, str] | None, start: datetime, end: datetime
+    ) -> tuple[list[SignalFigures | None], list[MeterFigures | None]]:
+        store = self.session.store
+        statistics = [signal_figures(store, d.name, s, start, end) for d, s in zip(pair, signals, strict=True)] if signals else [None, None]
+        daily = [daily_rows(store, d.name, start, end, d.zone) for d in pair]
+        return statistics, [meter_figures(r) if r.height else None for r in daily]
+
+    def _render_figures(self, data: tuple, pair: tuple[DeviceInfo, DeviceInfo]) -> list[object]:
+        t, (statistics, meters) = self.texts, data
+        rows = []
+        if statistics[0] is not None:
+            for key in ("mean", "minimum", "maximum", "median", "p95"):
+                rows.append((t(f"compare.{key}"), *(getattr(s, key) for s in statistics)))
+        for key, label in (("import_kwh", "table.import"), ("export_kwh", "table.export"), ("net_kwh", "table.net"),
+                           ("peak_kw", "table.peak"), ("base_load_kw", "table.base"), ("hours_of_use_h", "table.hours"),
+                           ("load_factor", "table.load_factor"), ("power_factor", "table.pf")):
+            values = [None if m is None else getattr(m, key) for m in meters]
+            if any(v is not None for v in values):
+                rows.append((t(label), *values))
+        if not rows:
+            raise NoData(t("state.no_points"))
+        frame = pl.DataFrame(
+            [{"figure": n, "a": a, "b": b, "d": None if a is None or b is None else a - b} for n, a, b in rows],
+            schema={"figure": pl.String, "a": pl.Float64, "b": pl.Float64, "d": pl.Float64},
+        )
+        fields = [Field("figure", t("compare.figure")), Field("a", pair[0].name, "number"), Field("b", pair[1].name, "number"),
+                  Field("d", t("compare.difference"), "number")]
+        return small_table(frame, fields, t, f"compare_{pair[0].name}_{pair[1].name}")
+
+    def _load_daily(self, pair: tuple[DeviceInfo, DeviceInfo], start: datetime, end: datetime) -> pl.DataFrame:
+        frames = [
+            daily_rows(self.session.store, d.name, start, end, d.zone).select("day", pl.col("import_kwh").alias(k))
+            for d, k in zip(pair, ("a", "b"), strict=True)
+        ]
+        both = frames[0].join(frames[1], on="day", how="full", coalesce=True).sort("day")
+        if both.is_empty():
+            raise NoData(self.texts("meter.no_daily"))
+        return both
+
+    def _render_daily(self, rows: pl.DataFrame, pair: tuple[DeviceInfo, DeviceInfo]) -> list[object]:
+        t = self.texts
+        groups = [(d.name, rows[k].to_list(), c) for d, k, c in zip(pair, ("a", "b"), SERIES, strict=False)]
+        chart = daily_bars(rows["day"].to_list(), groups, t, unit="kWh", y_label=t("word.import_long"))
+        fields = [Field("day", t("word.day"), "date"),
+                  *(Field(k, f"{d.name} [kWh]", "number", 1) for d, k in zip(pair, ("a", "b"), strict=True))]
+        table = small_table(rows.reverse().head(14), fields, t, f"daily_{pair[0].name}_{pair[1].name}")
+        return [bokeh_pane(chart), *table]
+
+
+def _subjects(signals: pl.DataFrame) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for row in signals.to_dicts():
+        key = "power" if row["quantity"] in POWER else row["quantity"]
+        if key not in SKIPPED and row["kind"] != "flag":
+            found.setdefault(key, row["signal"])
+    return dict(sorted(found.items(), key=lambda kv: (kv[0] != "power", kv[0])))
+
+
+def _common_span(pair: tuple[DeviceInfo, DeviceInfo]) -> tuple[datetime, datetime]:
+    spans = [d.wall_span() for d in pair]
+    return min(s[0] for s in spans), max(s[1] for s in spans)
