@@ -197,6 +197,7 @@ class BatterySettings(_Model):
     round_trip_soc: float = Field(2.0, gt=0, description="windows close within this difference of SOC [points]")
     soc_hysteresis: float = Field(3.0, gt=0, description="turns of SOC smaller than this do not count [points]")
     efc_difference_percent: float = Field(5.0, gt=0)
+    recent_days: int = Field(30, ge=1, description="`last 30 days` of the figures of a cell")
     rest_compare_s: float = Field(3600.0, gt=0, description="cells at rest are compared this long after the end [s]")
     outlier_z: float = Field(5.0, gt=0)
     outlier_mv: float = Field(8.0, gt=0)

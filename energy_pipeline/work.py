@@ -17,9 +17,9 @@ from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import Settings
 
 INGEST_TABLES = ("source_files", "signals", "readings", "rejected_readings", "counter_events")
-UNTRACKED = ("check_results",)
+UNTRACKED = ("check_results", "resistance_steps", "cell_months", "soc_turning_points", "battery_days", "rainflow", "sat_explained", "resistance")
 MONTH_TABLES = tuple(
-    t.name for t in TABLES.values() if t.partition_by == ("device", "month") and t.name not in INGEST_TABLES
+    t.name for t in TABLES.values() if t.partition_by == ("device", "month") and t.name not in INGEST_TABLES and t.name not in UNTRACKED
 )
 DEVICE_TABLES = tuple(
     t.name for t in TABLES.values()

@@ -47,7 +47,7 @@ def mark_anchors(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame
 
 
 def anchored_charges(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
-    """Return one row per way between opposite anchors: `day` it ends, `kind`, `q_ah`, `hours`.
+    """Return one row per way between opposite anchors: `day` it ends, `kind`, `q_ah`, `hours`, `swing` of SOC.
 
     A way counts when current covers its segments, SOC does not change between them, and it is not too long.
     """
@@ -64,8 +64,22 @@ def anchored_charges(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataF
         if np.isfinite(q) and q * anchor[b] > 0:
             hours = float(cycles["duration_s"][int(a) + 1 : int(b) + 1].sum()) / 3600.0
             kind = "charge" if anchor[b] == FULL else "discharge"
-            rows.append({"day": cycles["day"][int(b)], "kind": kind, "q_ah": abs(q), "hours": hours})
-    return pl.DataFrame(rows, schema={"day": pl.Date, "kind": pl.String, "q_ah": pl.Float64, "hours": pl.Float64})
+            soc = (cycles["soc_end"][int(a)], cycles["soc_end"][int(b)])
+            swing = abs(soc[1] - soc[0]) if None not in soc else None
+            rows.append({"day": cycles["day"][int(b)], "kind": kind, "q_ah": abs(q), "hours": hours, "swing": swing})
+    kinds = {"day": pl.Date, "kind": pl.String, "q_ah": pl.Float64, "hours": pl.Float64, "swing": pl.Float64}
+    return pl.DataFrame(rows, schema=kinds)
+
+
+def capacity_of_soc(values: pl.DataFrame, least: int) -> float | None:
+    """Return the charge behind 100 points of SOC [Ah], from anchored ways; None below `least` values.
+
+    The anchors need not span the whole scale of SOC (an operator may charge to 97 % only).
+    """
+    known = values.filter(pl.col("swing") > 0)
+    if len(known) < least:
+        return None
+    return float(np.median((100.0 * known["q_ah"] / known["swing"]).to_numpy()))
 
 
 def _sound(way: pl.DataFrame, battery: BatterySettings) -> bool:

@@ -1,7 +1,8 @@
 """`capacity`: capacity from field data beside what the BMS says, cycles done, and the DC round trip, per local day.
 
 The deciding value is charge between voltage-anchored ends (`anchors.py`); the one by SOC depends on the BMS and is
-never evidence alone. Nameplate is an assumption of the settings and is named so. Next: `degradation_fits.py`.
+never evidence alone. It is the charge between the operator's set point and the set voltage of an empty cell, which an
+operator may place within the full scale. Nameplate is an assumption of the settings and is named so. Next: `degradation_fits.py`.
 """
 
 import numpy as np
@@ -9,6 +10,7 @@ import polars as pl
 
 from energy_pipeline.compute.anchors import (
     anchored_charges,
+    capacity_of_soc,
     highest_cell,
     mark_anchors,
     rolling_capacity,
@@ -37,7 +39,7 @@ def build_capacity(
     values = anchored_charges(cycles, ctx.battery)
     per_day = _by_day(values)
     medians = rolling_capacity(values, ctx.battery)
-    middle = float(np.median(values["q_ah"].to_numpy())) if len(values) >= ctx.battery.capacity_min_values else None
+    middle = capacity_of_soc(values, ctx.battery.capacity_min_values)
     counts = count_cycles(cycles, battery_days, soc_turning_points, ctx.battery, middle, ctx.zone.key)
     frame = counts
     for part in (per_day, medians, _by_soc(cycles, ctx.battery), _bms(ctx, daily), round_trips(cycles, ctx.battery)):

@@ -35,7 +35,7 @@ def count_cycles(
     """Return per day the cycles so far: `efc_ah`, `efc_energy`, `efc_soc`; null where the signal is missing.
 
     By energy: energy / (2 · nameplate · mean voltage while current flows). By SOC: Σ|ΔSOC| / 200 % × measured capacity
-    / nameplate; without a measured capacity there is no such count.
+    per 100 points of SOC / nameplate; without a measured capacity there is no such count.
     """
     flow = throughput(cycles, battery_days)
     nameplate = battery.nameplate_ah

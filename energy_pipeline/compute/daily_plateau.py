@@ -1,7 +1,7 @@
 """Ends of charges without current or SOC: the day's highest level of the median cell, where it is a plateau.
 
 A daily maximum alone follows partial charging and looks like ageing. A day therefore counts only when the highest
-cell reaches the month's usual end level, and the readings around it agree. `method` says `daily_plateau`.
+cell reaches the level at which charges usually end in that month. `method` says `daily_plateau`.
 """
 
 import numpy as np
@@ -25,8 +25,8 @@ GRID_S = 60
 def find_daily_plateaus(ctx: DeviceContext, month: str, readings: pl.LazyFrame) -> pl.DataFrame:
     """Return one row per local day whose maximum passes the plateau test, in the shape of charge segments.
 
-    Test: the highest cell lies within `plateau_level_mv` of the month's 75th percentile of daily maxima or above, the
-    median cell reaches the voltage of a full charge, and it stays within the neighbour limit for five minutes.
+    Test: at the day's maximum of the median cell, the highest cell lies within `plateau_level_mv` of the month's 75th
+    percentile of such days or above, and the median cell reaches the voltage of a full charge.
     """
     names = ctx.names("cell_voltage")
     begin, end = month_limits(month, ctx.zone)
@@ -36,19 +36,16 @@ def find_daily_plateaus(ctx: DeviceContext, month: str, readings: pl.LazyFrame) 
     frame = pl.DataFrame({"day": day, "us": grid, "middle": middle, "high": high}).with_columns(
         pl.col("middle", "high").fill_nan(None)
     )
-    steady = pl.col("middle").rolling_max(5, center=True) - pl.col("middle").rolling_min(5, center=True)
-    frame = frame.with_columns(steady.alias("swing")).drop_nulls("middle")
     peak = pl.col("middle").arg_max()
-    days = frame.group_by("day").agg(
-        pl.col("us").get(peak).alias("us"), pl.col("middle").max(), pl.col("high").max(), pl.col("swing").get(peak)
+    days = frame.drop_nulls("middle").group_by("day").agg(
+        pl.col("us").get(peak).alias("us"), pl.col("middle").max(), pl.col("high").get(peak)
     )
     if days.is_empty():
         return _rows(days, ctx)
     usual = float(np.quantile(days["high"].to_numpy(), 0.75))
     reached = pl.col("high") >= usual - ctx.battery.plateau_level_mv / 1000.0
     full = pl.col("middle") >= ctx.battery.voltage("full_median_cell_v")
-    still = pl.col("swing") <= ctx.battery.sat_neighbour_mv / 1000.0
-    return _rows(days.filter(reached & full & still).sort("day"), ctx)
+    return _rows(days.filter(reached & full).sort("day"), ctx)
 
 
 def _curves(ctx: DeviceContext, readings: pl.LazyFrame, names: list[str], grid: Int) -> tuple[Float, Float]:

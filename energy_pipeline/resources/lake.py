@@ -123,6 +123,15 @@ class Lake:
         table = DeltaTable(self.path("source_files"), storage_options=self.options)
         return sorted({p["device"] for p in table.partitions()})
 
+    def size_bytes(self) -> dict[str, int]:
+        """Return the size of every table's present version [B]."""
+        sizes = {}
+        for name in TABLES:
+            if self.exists(name):
+                actions = DeltaTable(self.path(name), storage_options=self.options).get_add_actions()
+                sizes[name] = int(sum(pa.array(actions.column("size_bytes")).to_pylist()))
+        return sizes
+
     def replace(
         self, name: str, scope: Scope, compute: Callable[[], pl.DataFrame], numbers: Mapping[str, int],
         metadata: Mapping[str, str] | None = None,

@@ -17,11 +17,13 @@ class SiteResource(ConfigurableResource):
     settings_file: str = Field("", description="settings file; default ENERGY_SETTINGS, else ./energy.toml")
     roots: list[str] = Field([], description="data roots; default METER_ROOTS or the settings file")
     lake_url: str = Field("", description="folder or URL of the lake; default ENERGY_LAKE or the settings file")
+    workers: int = Field(0, description="parser threads; default: of the settings file, else all cores")
 
     def settings(self) -> Settings:
         """Load the settings; `SettingsError` says what is wrong."""
         return load_settings(
-            self.settings_file or None, roots=tuple(self.roots) or None, lake=self.lake_url or None
+            self.settings_file or None, roots=tuple(self.roots) or None, lake=self.lake_url or None,
+            workers=self.workers or None,
         )
 
     def lake(self) -> Lake:

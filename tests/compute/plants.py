@@ -4,6 +4,7 @@ Everything is seeded by the caller. The voltages are a simple monotone function 
 wants back, and nothing more; the physics of a whole plant is in `energy_pipeline/twin`.
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -26,8 +27,6 @@ def microseconds(moment: datetime) -> int:
 
 def signals_table(names: dict[str, str], first: datetime, last: datetime, device: str = "plant") -> pl.DataFrame:
     """Rows of `signals` for name → quantity; pack and cell are read from names like bms1_p2_v14."""
-    import re
-
     rows = []
     for name, quantity in names.items():
         m = re.fullmatch(r"bms1_p(\d+)_[vt](\d+)", name)
@@ -110,7 +109,8 @@ class SatPlant:
     def frame(self) -> pl.DataFrame:
         rng = np.random.default_rng(self.seed + 1000)
         t = np.arange(self.days)
-        common = 1000 * self.level_v + self.common_slope / 365.25 * t + self.common_white_mv * rng.standard_normal(len(t))
+        common = 1000 * self.level_v + self.common_slope / 365.25 * t
+        common = common + self.common_white_mv * rng.standard_normal(len(t))
         for day, step in self.steps:
             common = common + step * (t >= day)
         offset = self.offsets()
@@ -124,7 +124,9 @@ class SatPlant:
         return sat_daily_frame(self.start, cell_names(self.packs, self.cells), offset, sat / 1000, good)
 
 
-def sat_daily_frame(start: date, names: list[str], offset: np.ndarray, sat_v: np.ndarray, good: np.ndarray) -> pl.DataFrame:
+def sat_daily_frame(
+    start: date, names: list[str], offset: np.ndarray, sat_v: np.ndarray, good: np.ndarray
+) -> pl.DataFrame:
     """Make `sat_daily` of cells × days; days with `good` false are `no_charge`."""
     m, n = offset.shape
     keep = np.broadcast_to(good, (m, n)) & np.isfinite(offset)
@@ -179,20 +181,21 @@ class Charger:
     seed: int = 3
     battery: BatterySettings = field(default_factory=BatterySettings)
 
+    def _phase(self, hours: np.ndarray) -> tuple[float, np.ndarray, float]:
+        """Length of a charge, hours since its start, and hours from its start to that of the discharge."""
+        length = (self.soc_high - self.soc_low) / 100 * self.capacity_ah / self.current_a
+        return length, (hours - self.charge_hour) % 24.0, (self.discharge_hour - self.charge_hour) % 24.0
+
     def soc_at(self, hours: np.ndarray) -> np.ndarray:
         """True SOC [%] at hours since the start."""
-        length = (self.soc_high - self.soc_low) / 100 * self.capacity_ah / self.current_a
-        of_day = hours % 24.0
-        up = np.clip((of_day - self.charge_hour) / length, 0, 1)
-        down = np.clip((of_day - self.discharge_hour) / length, 0, 1)
+        length, since, pause = self._phase(hours)
+        up, down = np.clip(since / length, 0, 1), np.clip((since - pause) / length, 0, 1)
         return self.soc_low + (self.soc_high - self.soc_low) * (up - down)
 
     def current_at(self, hours: np.ndarray) -> np.ndarray:
         """True current [A], charging positive."""
-        length = (self.soc_high - self.soc_low) / 100 * self.capacity_ah / self.current_a
-        of_day = hours % 24.0
-        charge = (of_day >= self.charge_hour) & (of_day < self.charge_hour + length)
-        drain = (of_day >= self.discharge_hour) & (of_day < self.discharge_hour + length)
+        length, since, pause = self._phase(hours)
+        charge, drain = since < length, (since >= pause) & (since < pause + length)
         return self.current_a * (charge.astype(float) - drain.astype(float))
 
     def voltage_at(self, hours: np.ndarray) -> np.ndarray:
@@ -212,7 +215,8 @@ class Charger:
 
     @property
     def ctx(self) -> DeviceContext:
-        names = dict.fromkeys(self.names, "cell_voltage") | {"bms1_v": "system_voltage", "bms1_p1_t1": "cell_temperature"}
+        names = dict.fromkeys(self.names, "cell_voltage")
+        names |= {"bms1_v": "system_voltage", "bms1_p1_t1": "cell_temperature"}
         if self.with_soc:
             names["bms1_soc"] = "soc"
         if self.with_current:

@@ -1,0 +1,135 @@
+"""What all assets share: their specification from the table's schema, and replacing a month or a device's rows.
+
+No step of the computation is here. Next: `ingest.py`, the first asset.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import polars as pl
+from dagster import (
+    AssetExecutionContext,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    MaterializeResult,
+    MetadataValue,
+    TableColumn,
+    TableColumnConstraints,
+    TableSchema,
+    asset,
+)
+
+from energy_pipeline.compute.context import DeviceContext
+from energy_pipeline.partitions import Partitions, devices_of, months_of
+from energy_pipeline.progress import report_progress
+from energy_pipeline.resources.lake import Lake, Scope
+from energy_pipeline.resources.site import SiteResource
+from energy_pipeline.schemas import TABLES
+from energy_pipeline.settings import Settings
+from energy_pipeline.work import device_key, month_key, month_numbers
+
+OWNERS = ["team:data-platform"]
+ONE_RUN = BackfillPolicy.single_run()
+DEVICE_TAG = "energy/device"
+MonthBuild = Callable[[Lake, DeviceContext, str], pl.DataFrame]
+DeviceBuild = Callable[[Lake, DeviceContext], pl.DataFrame]
+
+
+def table_spec(name: str, deps: Iterable[str], group: str, kinds: Iterable[str] = ("polars", "deltalake")) -> AssetSpec:
+    """Asset specification of a table: description, columns with units, group and kinds, all from its schema."""
+    table = TABLES[name]
+    return AssetSpec(
+        name, deps=list(deps), group_name=group, kinds=set(kinds), owners=OWNERS, description=describe(name),
+        metadata={"dagster/column_schema": column_schema(name), "grain": table.grain, "key": ", ".join(table.key)},
+    )
+
+
+def describe(name: str) -> str:
+    """Description of a table for the asset's page."""
+    table = TABLES[name]
+    return f"{table.description}\n\nHolds {table.grain}."
+
+
+def column_schema(name: str) -> TableSchema:
+    """Columns of a table with type, meaning and unit."""
+    return TableSchema(
+        columns=[
+            TableColumn(
+                c.name, str(c.dtype), description=c.description + (f" [{c.unit}]" if c.unit else ""),
+                constraints=TableColumnConstraints(nullable=c.nullable),
+            )
+            for c in TABLES[name].columns
+        ]
+    )
+
+
+def result(name: str, rows: Mapping[str, int], lake: Lake, extra: Mapping[str, object] | None = None) -> MaterializeResult:
+    """Materialisation of a table: rows in all and per partition, and the version that holds them."""
+    parts = [f"| {key} | {count:,} |" for key, count in rows.items()]
+    metadata: dict[str, object] = {
+        "dagster/row_count": sum(c for c in rows.values() if c > 0),
+        "rows_per_partition": MetadataValue.md("\n".join(["| partition | rows |", "|---|---:|", *parts])),
+        "table_version": lake.open(name).version(),
+        "location": MetadataValue.path(lake.path(name)),
+        **(extra or {}),
+    }
+    return MaterializeResult(asset_key=name, metadata=metadata)
+
+
+def replace_month(lake: Lake, settings: Settings, name: str, ctx: DeviceContext, month: str, build: MonthBuild) -> int:
+    """Compute one month of a device and replace it in a table; return its rows."""
+    number = month_numbers(lake, ctx.device, [month])[month]
+    numbers = {month_key(ctx.device, month, settings.derived_digest(ctx.device)): number}
+    return lake.replace(name, Scope(ctx.device, (month,)), lambda: build(lake, ctx, month), numbers)
+
+
+def replace_device(lake: Lake, settings: Settings, name: str, ctx: DeviceContext, build: DeviceBuild) -> int:
+    """Compute a device's rows of a table and replace them; return their number."""
+    number = lake.number("readings", f"load:{ctx.device}")
+    numbers = {device_key(ctx.device, settings.derived_digest(ctx.device)): number}
+    return lake.replace(name, Scope(ctx.device), lambda: build(lake, ctx), numbers)
+
+
+def month_asset(
+    parts: Partitions, name: str, deps: Iterable[str], group: str, build: MonthBuild
+) -> AssetsDefinition:
+    """Asset of a device × month table that `build` computes month by month."""
+
+    @asset(
+        name=name, deps=list(deps), group_name=group, partitions_def=parts.device_months, backfill_policy=ONE_RUN,
+        description=describe(name), kinds={"polars", "deltalake"}, owners=OWNERS,
+        metadata={"dagster/column_schema": column_schema(name), "grain": TABLES[name].grain},
+    )
+    def month_table(context: AssetExecutionContext, site: SiteResource) -> MaterializeResult:
+        lake, settings = site.lake(), site.settings()
+        rows = {}
+        for device, months in months_of(context).items():
+            ctx = site.context(device)
+            for i, month in enumerate(months):
+                rows[f"{device}|{month}"] = replace_month(lake, settings, name, ctx, month, build)
+                report_progress(i + 1, len(months), f"{name} {device} {month}")
+        return result(name, rows, lake)
+
+    return month_table
+
+
+def device_asset(
+    parts: Partitions, name: str, deps: Iterable[str], group: str, build: DeviceBuild
+) -> AssetsDefinition:
+    """Asset of a device table that `build` computes from the device's whole history."""
+
+    @asset(
+        name=name, deps=list(deps), group_name=group, partitions_def=parts.devices, backfill_policy=ONE_RUN,
+        description=describe(name), kinds={"polars", "deltalake"}, owners=OWNERS,
+        metadata={"dagster/column_schema": column_schema(name), "grain": TABLES[name].grain},
+    )
+    def device_table(context: AssetExecutionContext, site: SiteResource) -> MaterializeResult:
+        lake, settings = site.lake(), site.settings()
+        rows = {}
+        devices = devices_of(context)
+        for i, device in enumerate(devices):
+            rows[device] = replace_device(lake, settings, name, site.context(device), build)
+            report_progress(i + 1, len(devices), f"{name} {device}")
+        return result(name, rows, lake)
+
+    return device_table

@@ -1,0 +1,44 @@
+"""The asset `fleet_summary`: one line per device, from its finished tables.
+
+Next: `compute/fleet.py`.
+"""
+
+import polars as pl
+from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, asset
+
+from energy_pipeline.assets.common import OWNERS, column_schema, describe, result
+from energy_pipeline.compute.fleet import build_fleet_row
+from energy_pipeline.resources.lake import Lake, Scope
+from energy_pipeline.resources.site import SiteResource
+from energy_pipeline.schemas import TABLES
+from energy_pipeline.work import FLEET_TABLE, device_key
+
+READS = ("resolution_1d", "meter_daily", "capacity", "degradation_fits", "cell_health", "regimes")
+
+
+def build_fleet() -> list[AssetsDefinition]:
+    """Return the fleet's asset."""
+
+    @asset(
+        name=FLEET_TABLE, deps=list(READS), group_name="fleet", description=describe(FLEET_TABLE),
+        kinds={"polars", "deltalake"}, owners=OWNERS,
+        metadata={"dagster/column_schema": column_schema(FLEET_TABLE), "grain": TABLES[FLEET_TABLE].grain},
+    )
+    def fleet_summary(context: AssetExecutionContext, site: SiteResource) -> MaterializeResult:
+        lake, settings = site.lake(), site.settings()
+        devices = lake.devices()
+        numbers = {
+            device_key(d, settings.derived_digest(d)): lake.number("readings", f"load:{d}") for d in devices
+        }
+        rows = lake.replace(FLEET_TABLE, Scope(), lambda: _rows(lake, site, devices), numbers)
+        context.log.info(f"{rows} devices")
+        return result(FLEET_TABLE, {"all": rows}, lake)
+
+    return [fleet_summary]
+
+
+def _rows(lake: Lake, site: SiteResource, devices: list[str]) -> pl.DataFrame:
+    frames = [
+        build_fleet_row(site.context(d), {name: lake.read(name, d) for name in READS}) for d in devices
+    ]
+    return pl.concat(frames) if frames else TABLES[FLEET_TABLE].empty()

@@ -1,0 +1,167 @@
+"""The command `energy-pipeline`: each command reads its options, makes one call, and shows what came back.
+
+No computation is here. Next: `runner.py` for `run`, `work.py` for `status`.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+from dotenv import load_dotenv
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from energy_pipeline import __version__
+from energy_pipeline.settings import SettingsError
+
+OUT = Console(soft_wrap=True)
+ERR = Console(stderr=True, soft_wrap=True)
+SETTINGS = click.option("--settings", "settings_file", type=click.Path(dir_okay=False), help="Settings file (TOML).")
+LAKE = click.option("--lake", help="Folder or URL of the lake.")
+ROOTS = click.option("--roots", help="Data roots, separated by commas.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="energy-pipeline")
+def main() -> None:
+    """Analytics for smart meters and battery storage: from folders of CSV to verdicts with their uncertainty.
+
+    Options win over the environment (ENERGY_SETTINGS, METER_ROOTS, ENERGY_LAKE), which wins over ./energy.toml.
+    """
+    load_dotenv(Path.cwd() / ".env")
+
+
+def _site(settings_file: str | None, roots: str | None, lake: str | None):  # noqa: ANN202 - imported lazily
+    from energy_pipeline.resources.site import SiteResource
+
+    site = SiteResource(
+        settings_file=settings_file or "", roots=[r.strip() for r in (roots or "").split(",") if r.strip()],
+        lake_url=lake or "",
+    )
+    try:
+        settings = site.settings()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    return site, settings
+
+
+def _instance():  # noqa: ANN202 - imported lazily
+    from dagster import DagsterInstance
+
+    home = Path(os.environ.setdefault("DAGSTER_HOME", str(Path.cwd() / ".dagster_home")))
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ["DAGSTER_HOME"] = str(home.resolve())
+    return DagsterInstance.get()
+
+
+@main.command()
+@SETTINGS
+@ROOTS
+@LAKE
+@click.option("--workers", type=click.IntRange(1), help="Parser threads; default: all cores.")
+def run(settings_file: str | None, roots: str | None, lake: str | None, workers: int | None) -> None:
+    """Do everything that is due: read new files, recompute what changed, end with a summary."""
+    from energy_pipeline.build import build_definitions
+    from energy_pipeline.runner import run_due
+    from energy_pipeline.show import RunDisplay, print_summary
+
+    site, settings = _site(settings_file, roots, lake)
+    if not settings.roots:
+        msg = "no data roots: give --roots, METER_ROOTS or `roots` in a settings file"
+        raise click.ClickException(msg)
+    if workers:
+        site = site.model_copy(update={"workers": workers})
+    with _instance() as instance, RunDisplay(ERR) as display:
+        summary = run_due(build_definitions(site), site, instance, display.observer)
+    print_summary(OUT, summary)
+    if not summary.ok:
+        sys.exit(1)
+
+
+@main.group(invoke_without_command=True)
+@SETTINGS
+@ROOTS
+@LAKE
+@click.pass_context
+def devices(ctx: click.Context, settings_file: str | None, roots: str | None, lake: str | None) -> None:
+    """Find devices below the data roots, register them as partitions, and list them."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from energy_pipeline.partitions import register_devices
+    from energy_pipeline.resources.raw_files import discover
+
+    _, settings = _site(settings_file, roots, lake)
+    found = discover(settings)
+    with _instance() as instance:
+        fresh = register_devices(instance, found.devices)
+    table = RichTable("device", "files", "MB", "zone", "registered", box=None)
+    for name, files in found.devices.items():
+        size = sum(f.size for f in files) / 1e6
+        table.add_row(name, str(len(files)), f"{size:.1f}", settings.zone_of(name).key, "now" if name in fresh else "yes")
+    OUT.print(table)
+    for problem in found.problems:
+        ERR.print(f"[red]problem[/red] {problem.message}", highlight=False)
+    if not found.devices:
+        ERR.print("no devices found: a device is a folder with CSV files directly in it, below a data root")
+    if found.problems or not found.devices:
+        sys.exit(1)
+
+
+@main.command()
+@SETTINGS
+@ROOTS
+@LAKE
+def status(settings_file: str | None, roots: str | None, lake: str | None) -> None:
+    """Show devices, what is due, failing checks and the size of the lake, without a running server."""
+    from energy_pipeline.resources.raw_files import discover
+    from energy_pipeline.show import print_status
+    from energy_pipeline.work import due_work
+
+    site, settings = _site(settings_file, roots, lake)
+    found = discover(settings)
+    print_status(OUT, site.lake(), settings, found, due_work(site.lake(), settings, found.devices, time.time()))
+
+
+@main.command()
+@SETTINGS
+@LAKE
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=5006, show_default=True, type=click.IntRange(1, 65535))
+def view(settings_file: str | None, lake: str | None, host: str, port: int) -> None:
+    """Open the viewer on the finished tables (read-only)."""
+    from viewer.app import serve
+
+    _, settings = _site(settings_file, None, lake)
+    OUT.print(f"viewer on http://{host}:{port} (end with Ctrl+C)", highlight=False)
+    serve(settings, host=host, port=port)
+
+
+@main.group()
+def twin() -> None:
+    """The synthetic plant: known truth for demos, tests and benchmarks."""
+
+
+@twin.command("make")
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--preset", type=click.Choice(["tiny", "demo", "planted_drift", "full"]), default="demo", show_default=True)
+@click.option("--systems", type=click.IntRange(0), default=1, show_default=True, help="Battery systems.")
+@click.option("--meters", type=click.IntRange(0, 6), default=6, show_default=True)
+@click.option("--days", type=click.IntRange(1), help="Length; default: that of the preset.")
+@click.option("--seed", type=int, default=7, show_default=True)
+def twin_make(out: Path, preset: str, systems: int, meters: int, days: int | None, seed: int) -> None:
+    """Write a plant's CSV files, its settings and its truth to the folder OUT."""
+    from energy_pipeline.show import bar
+    from energy_pipeline.twin import make_plant, plan_preset
+
+    started = time.monotonic()
+    plan = plan_preset(preset, systems=systems, meters=meters, days=days, seed=seed)
+    with bar(ERR, "writing the plant") as advance:
+        make_plant(out, plan, progress=advance)
+    OUT.print(f"plant written to {out} in {time.monotonic() - started:.1f} s: settings {out / 'energy.toml'}, "
+              f"truth {out / 'truth.json'}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""`cell_health`: what stands out about each cell, from tables only (METRICS H).
+
+Here: medians over the last days, spreads per pack, shares of `first to the limit`, temperatures, and the one finding
+that matters most. Outliers are in `cell_outliers.py`, ranks in `weakest_cells.py`. Texts: `verdict_texts.py`.
+"""
+
+from datetime import date, timedelta
+
+import polars as pl
+
+from energy_pipeline.compute.cell_outliers import find_outliers
+from energy_pipeline.compute.context import DeviceContext
+from energy_pipeline.compute.verdicts import FALLING, RISING
+from energy_pipeline.compute.weakest_cells import rank_cells
+from energy_pipeline.schemas.battery import CELL_HEALTH
+from energy_pipeline.schemas.battery_parts import CELL_ENDS, CELL_MONTHS, RESISTANCE_STEPS
+from energy_pipeline.settings import BatterySettings
+
+RESISTANCE_DAYS = 60
+
+
+def build_cell_health(
+    ctx: DeviceContext,
+    sat_daily: pl.DataFrame,
+    charge_cycles: pl.DataFrame,
+    cell_ends: pl.DataFrame,
+    fits: pl.DataFrame,
+    daily: pl.DataFrame,
+    resistance_steps: pl.DataFrame | None = None,
+    cell_months: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Build one row per cell. What a missing table would have given stays null.
+
+    `daily` are the device's `resolution_1d` rows (temperatures). `resistance_steps` and `cell_months` add resistance,
+    stuck sensors and hours above the limits of temperature.
+    """
+    del charge_cycles  # part of the contract of the table; the ends it describes are in `cell_ends`
+    frame = ctx.signals.filter(pl.col("quantity") == "cell_voltage").select("signal", "pack", "cell").sort("pack", "cell")
+    if frame.is_empty():
+        return CELL_HEALTH.empty()
+    ends = cell_ends if not cell_ends.is_empty() else CELL_ENDS.empty()
+    steps = resistance_steps if resistance_steps is not None else RESISTANCE_STEPS.empty()
+    months = cell_months if cell_months is not None else CELL_MONTHS.empty()
+    last = _last_day(sat_daily, ends)
+    for part in (
+        _charge_end(sat_daily, ctx.battery), _at_ends(ends, last, ctx.battery), find_outliers(sat_daily, ctx.battery),
+        _first_to_limit(sat_daily, ends), _resistance(steps, last), _months(months),
+    ):
+        frame = frame.join(part, on="signal", how="left", maintain_order="left")
+    frame = frame.join(_trend(fits), on=["pack", "cell"], how="left", nulls_equal=True, maintain_order="left")
+    frame = frame.join(_pack_spreads(ends, last, ctx.battery), on="pack", how="left", nulls_equal=True, maintain_order="left")
+    frame = _temperatures(frame, ctx, daily, last)
+    frame = rank_cells(frame).with_columns(
+        (pl.col("stuck_hours") >= ctx.battery.stuck_h).fill_null(value=False).alias("stuck"),
+        pl.col("outlier").fill_null(value=False), pl.lit(ctx.device).alias("device"),
+        pl.lit(None, pl.Float64).alias("energy_lost_kwh"), _imbalance(ctx.battery),
+    )
+    return CELL_HEALTH.conform(frame.with_columns(_finding(ctx.battery).alias("finding")))
+
+
+def _last_day(sat_daily: pl.DataFrame, ends: pl.DataFrame) -> date:
+    days = [d for d in (sat_daily.filter("qualified")["day"].max(), ends["day"].max()) if isinstance(d, date)]
+    return max(days, default=date(1970, 1, 1))
+
+
+def _charge_end(sat_daily: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
+    good = sat_daily.filter(pl.col("qualified") & pl.col("sat_offset_mv").is_not_null()).sort("day")
+    return good.group_by("signal").agg(
+        pl.col("sat_offset_mv").tail(battery.recent_days).median().alias("offset_charge_end_mv")
+    )
+
+
+def _recent(frame: pl.DataFrame, last: date, days: int) -> pl.DataFrame:
+    return frame.filter(pl.col("day") > last - timedelta(days=days))
+
+
+def _at_ends(ends: pl.DataFrame, last: date, battery: BatterySettings) -> pl.DataFrame:
+    """Return median offsets at the end of discharge and at rest, and the standard error of the first [mV]."""
+    recent = _recent(ends, last, battery.recent_days)
+    empty = pl.col("offset_mv").filter(pl.col("kind") == "discharge_end")
+    mad = (empty - empty.median()).abs().median()
+    return recent.group_by("signal").agg(
+        empty.median().alias("offset_discharge_end_mv"),
+        (1.2533 * 1.4826 * mad / empty.count().clip(1).sqrt()).alias("discharge_se"),
+        pl.col("offset_mv").filter(pl.col("kind") == "rest").median().alias("offset_rest_mv"),
+    )
+
+
+def _first_to_limit(sat_daily: pl.DataFrame, ends: pl.DataFrame) -> pl.DataFrame:
+    """Return the share of charges in which a cell was highest and of discharges in which it was lowest."""
+    good = sat_daily.filter(pl.col("qualified") & pl.col("sat_offset_mv").is_not_null())
+    top = good.with_columns((pl.col("sat_offset_mv") == pl.col("sat_offset_mv").max().over("day")).alias("first"))
+    low = ends.filter(pl.col("kind") == "discharge_end").with_columns(
+        (pl.col("offset_mv") == pl.col("offset_mv").min().over("ts")).alias("first")
+    )
+    full = top.group_by("signal").agg(pl.col("first").mean().alias("first_full_share"))
+    empty = low.group_by("signal").agg(pl.col("first").mean().alias("first_empty_share"))
+    return full.join(empty, on="signal", how="full", coalesce=True)
+
+
+def _trend(fits: pl.DataFrame) -> pl.DataFrame:
+    """Return the slope, its standard error and the verdict of each cell's offset."""
+    rows = fits.filter((pl.col("level") == "cell") & (pl.col("quantity") == "sat_offset_mv"))
+    return rows.select("pack", "cell", pl.col("slope_per_year").alias("offset_slope_per_year"), "slope_se", "verdict")
+
+
+def _resistance(steps: pl.DataFrame, last: date) -> pl.DataFrame:
+    """Return the median resistance proxy over the last 60 days and its standard error [mΩ]."""
+    recent = _recent(steps, last, RESISTANCE_DAYS)
+    r = pl.col("r_0_90s_mohm")
+    mad = (r - r.median()).abs().median()
+    return recent.group_by("signal").agg(
+        r.median().alias("resistance_mohm"), (1.2533 * 1.4826 * mad / r.count().sqrt()).alias("resistance_se")
+    )
+
+
+def _months(months: pl.DataFrame) -> pl.DataFrame:
+    """Return the longest stuck time and the hours above the limits over all months."""
+    longest = pl.col("stuck_hours").arg_max()
+    return months.sort("month").group_by("signal").agg(
+        pl.col("stuck_hours").max(), pl.col("stuck_start_ts").get(longest, null_on_oob=True).alias("stuck_since_ts"),
+        pl.col("hours_above_warm").sum().alias("hours_above_35c"), pl.col("hours_above_hot").sum().alias("hours_above_45c"),
+    )
+
+
+def _pack_spreads(ends: pl.DataFrame, last: date, battery: BatterySettings) -> pl.DataFrame:
+    """Return the median spread (max − min) per pack at each end [mV]."""
+    recent = _recent(ends, last, battery.recent_days)
+    each = recent.group_by("pack", "ts", "kind").agg((pl.col("offset_mv").max() - pl.col("offset_mv").min()).alias("mv"))
+
+    def of(kind: str) -> pl.Expr:
+        return pl.col("mv").filter(pl.col("kind") == kind).median()
+
+    return each.group_by("pack").agg(
+        of("charge_end").alias("pack_spread_charge_end_mv"), of("rest").alias("pack_spread_rest_mv"),
+        of("discharge_end").alias("pack_spread_discharge_end_mv"),
+    )
+
+
+def _temperatures(frame: pl.DataFrame, ctx: DeviceContext, daily: pl.DataFrame, last: date) -> pl.DataFrame:
+    """Add the highest temperature (own sensor, else the pack's warmest) and the system's spread of the last days."""
+    sensors = ctx.signals.filter(pl.col("quantity") == "cell_temperature").select("signal", "pack", "cell")
+    rows = daily.join(sensors, on="signal", how="inner").filter(pl.col("covered_s") > 0)
+    own = rows.group_by("pack", "cell").agg(pl.col("max").max().alias("own_max"))
+    pack = rows.group_by("pack").agg(pl.col("max").max().alias("pack_max"))
+    day = pl.col("ts").dt.convert_time_zone(ctx.zone.key).dt.date().alias("day")
+    mean = pl.col("integral") / pl.col("covered_s")
+    spread = _recent(rows.with_columns(day, mean.alias("mean")), last, ctx.battery.recent_days)
+    spread = spread.group_by("day").agg((pl.col("mean").max() - pl.col("mean").min()).alias("k"))
+    value = spread["k"].median() if len(spread) and len(sensors) > 1 else None
+    return (
+        frame.join(own, on=["pack", "cell"], how="left", maintain_order="left")
+        .join(pack, on="pack", how="left", maintain_order="left")
+        .with_columns(
+            pl.coalesce("own_max", "pack_max").alias("temperature_max_c"),
+            pl.lit(value, pl.Float64).alias("temperature_spread_k"),
+        )
+    )
+
+
+def _imbalance(battery: BatterySettings) -> pl.Expr:
+    rest, end = pl.col("pack_spread_rest_mv"), pl.col("pack_spread_charge_end_mv")
+
+    def beyond(k: int) -> pl.Expr:
+        far = (rest >= battery.spread_rest_mv[k]).fill_null(value=False)
+        return far | (end >= battery.spread_charge_end_mv[k]).fill_null(value=False)
+
+    known = rest.is_not_null() | end.is_not_null()
+    return (
+        pl.when(beyond(1)).then(pl.lit("critical")).when(beyond(0)).then(pl.lit("warn")).when(known).then(pl.lit("ok"))
+        .alias("imbalance")
+    )
+
+
+def _finding(battery: BatterySettings) -> pl.Expr:
+    """Return the code of the finding that matters most, null where nothing stands out."""
+    static = pl.max_horizontal(pl.col("offset_charge_end_mv").abs(), pl.col("offset_rest_mv").abs())
+    return (
+        pl.when(pl.col("stuck")).then(pl.lit("stuck_sensor"))
+        .when(pl.col("outlier")).then(pl.lit("outlier"))
+        .when(pl.col("verdict") == FALLING).then(pl.lit("offset_falling"))
+        .when(pl.col("verdict") == RISING).then(pl.lit("offset_rising"))
+        .when(static >= battery.offset_static_mv).then(pl.lit("offset"))
+        .otherwise(pl.lit(None, pl.String))
+    )

@@ -1,0 +1,123 @@
+"""What can be wrong with a table: pure functions that return the rows that break a rule.
+
+Each function belongs to one check under `checks/`, named by the sentence that is true when it is green; it counts
+exactly and returns the failing rows. Next: `checks/__init__.py`.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+SUM_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Rows that break a rule, how many rows were looked at, what is allowed, and what to do."""
+
+    failed: pl.DataFrame
+    checked_rows: int
+    limit: str
+    advice: str
+
+    @property
+    def passed(self) -> bool:
+        """True where no row breaks the rule."""
+        return self.failed.is_empty()
+
+
+def open_accounts(signals: pl.DataFrame, accepted: pl.DataFrame, refused: pl.DataFrame) -> Finding:
+    """Signals whose rows read are not accepted + rejected + duplicates + conflicts.
+
+    Args:
+        signals: the device's `signals`.
+        accepted: rows per signal that stand in `readings` (signal, accepted).
+        refused: rows per signal in `rejected_readings` (signal, rejected, conflicts).
+    """
+    joined = (
+        signals.select("signal", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate", "rows_conflict")
+        .join(accepted, on="signal", how="left")
+        .join(refused, on="signal", how="left")
+        .with_columns(pl.col("accepted", "rejected", "conflicts").fill_null(0))  # no row there means none counted
+    )
+    failed = joined.filter(
+        (pl.col("rows_read") != pl.col("accepted") + pl.col("rejected") + pl.col("rows_duplicate") + pl.col("conflicts"))
+        | (pl.col("rows_accepted") != pl.col("accepted"))
+        | (pl.col("rows_rejected") != pl.col("rejected"))
+        | (pl.col("rows_conflict") != pl.col("conflicts"))
+    )
+    return Finding(
+        failed, len(joined), "rows read = accepted + rejected + duplicates + conflicts, for every signal",
+        "a table was changed by hand or a writer was lost: remove the device's rows from source_files to read it again",
+    )
+
+
+def coarse_unlike_fine(fine: pl.LazyFrame, coarse: pl.LazyFrame) -> Finding:
+    """Signals whose sums at the two levels differ (counts to the bit, sums to 1e-9 of the sum of magnitudes).
+
+    Args:
+        fine: rows of the finer level of one device and month.
+        coarse: rows of the coarser level of the same.
+    """
+    sums = ["n", "covered_s", "integral", "increase"]
+
+    def totals(frame: pl.LazyFrame, suffix: str) -> pl.DataFrame:
+        return frame.group_by("signal").agg(
+            *(pl.col(c).sum().alias(f"{c}_{suffix}") for c in sums),
+            pl.col("min").min().alias(f"min_{suffix}"), pl.col("max").max().alias(f"max_{suffix}"),
+            pl.col("integral").abs().sum().alias(f"scale_{suffix}"),
+        ).collect()
+
+    joined = totals(fine, "fine").join(totals(coarse, "coarse"), on="signal", how="full", coalesce=True)
+    near = [
+        (pl.col(f"{c}_fine") - pl.col(f"{c}_coarse")).abs() > SUM_TOLERANCE * (1 + pl.col("scale_fine"))
+        for c in ("integral", "increase", "covered_s")
+    ]
+    failed = joined.filter(
+        pl.any_horizontal(
+            pl.col("n_fine").ne_missing(pl.col("n_coarse")), pl.col("min_fine").ne_missing(pl.col("min_coarse")),
+            pl.col("max_fine").ne_missing(pl.col("max_coarse")), *near,
+        )
+    )
+    return Finding(
+        failed, len(joined), "equal counts and extremes; sums within 1e-9",
+        "materialise the month again; if it stays, report it with the rows shown",
+    )
+
+
+def cells_without_fit(cells: pl.DataFrame, fits: pl.DataFrame) -> Finding:
+    """Cells that have neither a slope nor a reason why there is none.
+
+    Args:
+        cells: the device's cells (pack, cell).
+        fits: its rows of `degradation_fits`.
+    """
+    answered = fits.filter(
+        (pl.col("level") == "cell") & (pl.col("slope_per_year").is_not_null() | pl.col("reason").is_not_null())
+    )
+    failed = cells.join(answered, on=["pack", "cell"], how="anti")
+    return Finding(
+        failed, len(cells), "every cell with readings has a slope or a reason",
+        "materialise the device's tables again (device_job); if it stays, report the cells shown",
+    )
+
+
+def sat_outside_chemistry(sat: pl.DataFrame, limits_v: tuple[float, float]) -> Finding:
+    """SAT voltages outside the range that the chemistry allows [V]."""
+    known = sat.filter(pl.col("sat_voltage_v").is_not_null())
+    failed = known.filter(~pl.col("sat_voltage_v").is_between(*limits_v)).select(
+        "month", "day", "signal", "sat_voltage_v", "raw_max_v", "method"
+    )
+    return Finding(
+        failed, len(known), f"{limits_v[0]} to {limits_v[1]} V",
+        "set the sentinels or the chemistry of this device in the settings (signal.sentinels, battery.chemistry)",
+    )
+
+
+def unfinished_files(files: pl.DataFrame) -> Finding:
+    """Files that could not be read as a whole, or have gone."""
+    failed = files.filter(pl.col("status").is_in(["unreadable", "vanished"])).select("path", "status", "reason")
+    return Finding(
+        failed, files["path"].n_unique(), "every file of the device is read or empty",
+        "read the reason; describe the file by a [[source]] block, or put it back",
+    )

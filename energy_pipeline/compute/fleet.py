@@ -1,0 +1,110 @@
+"""`fleet_summary`: one line per device from its finished tables, for the overview.
+
+Nothing is computed anew here that another table holds; a figure without data is null.
+Next: `viewer/pages/overview.py`, which shows it.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import polars as pl
+
+from energy_pipeline.compute.context import DeviceContext
+from energy_pipeline.schemas.operation import FLEET_SUMMARY
+
+WINDOW_DAYS = 30
+VERDICTS = {
+    "cells_falling": "falling", "cells_rising": "rising", "cells_stable": "stable",
+    "cells_no_trend": "no_established_trend", "cells_insufficient": "insufficient_data",
+}
+
+
+def build_fleet_row(ctx: DeviceContext, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Build the line of one device.
+
+    Args:
+        ctx: the device and its signals.
+        tables: its rows of `resolution_1d`, `meter_daily`, `capacity`, `degradation_fits`, `cell_health`, `regimes`.
+    """
+    signals = ctx.signals
+    last = signals["last_ts"].max()
+    daily = tables["resolution_1d"]
+    recent = daily.filter(pl.col("ts") > last - timedelta(days=WINDOW_DAYS)) if last is not None else daily.clear()
+    kinds = set(signals["group"].to_list())
+    row: dict[str, object] = {
+        "device": ctx.device,
+        "device_kind": "bess" if kinds & {"cells", "battery"} else "meter" if "meter" in kinds else "other",
+        "zone": ctx.zone.key,
+        "first_ts": signals["first_ts"].min(),
+        "last_ts": last,
+        "signals": int((signals["rows_accepted"] > 0).sum()),
+        "rows_accepted": int(signals["rows_accepted"].sum()),
+        "rows_rejected": int(signals["rows_rejected"].sum() + signals["rows_conflict"].sum()),
+        "coverage_30d": _coverage(recent),
+        **_meter(tables["meter_daily"]),
+        **_battery(ctx, daily, recent, tables),
+    }
+    return FLEET_SUMMARY.conform(pl.DataFrame([row], schema=FLEET_SUMMARY.polars_schema))
+
+
+def _coverage(recent: pl.DataFrame) -> float | None:
+    if recent.is_empty():
+        return None
+    per_signal = recent.group_by("signal").agg(pl.col("covered_s").sum() / (WINDOW_DAYS * 86_400))
+    share = per_signal["covered_s"].median()
+    return None if share is None else min(1.0, float(share))  # type: ignore[arg-type]
+
+
+def _meter(daily: pl.DataFrame) -> dict[str, object]:
+    if daily.is_empty():
+        return {}
+    recent = daily.filter(pl.col("day") > daily["day"].max() - timedelta(days=WINDOW_DAYS))  # type: ignore[operator]
+    return {
+        "import_kwh_30d": _sum(recent["import_kwh"]), "export_kwh_30d": _sum(recent["export_kwh"]),
+        "peak_kw_30d": recent["peak_kw"].max(),
+    }
+
+
+def _sum(column: pl.Series) -> float | None:
+    return None if column.null_count() == len(column) else float(column.sum())
+
+
+def _battery(
+    ctx: DeviceContext, daily: pl.DataFrame, recent: pl.DataFrame, tables: Mapping[str, pl.DataFrame]
+) -> dict[str, object]:
+    cells = ctx.signals.filter(pl.col("quantity") == "cell_voltage")
+    if cells.is_empty() and not ctx.names("soc"):
+        return {}
+    fits = tables["degradation_fits"].filter((pl.col("level") == "cell") & (pl.col("quantity") == "sat_offset_mv"))
+    capacity = tables["capacity"].sort("day")
+    health, regimes = tables["cell_health"], tables["regimes"]
+    hot = recent.filter(pl.col("signal").is_in(ctx.names("cell_temperature")))["max"].max()
+    return {
+        "packs": cells["pack"].n_unique() if cells.height else None,
+        "cells": cells.height,
+        "soc_percent": _last(daily, ctx.names("soc")),
+        "soh_bms_percent": _last(daily, ctx.names("soh")),
+        "capacity_percent": _latest(capacity, "soh_nameplate_percent"),
+        "efc": _latest(capacity, "efc_ah"),
+        **{name: int((fits["verdict"] == verdict).sum()) for name, verdict in VERDICTS.items()},
+        "cells_with_finding": int(health["finding"].is_not_null().sum()),
+        "regimes": int((regimes["kind"] == "operating_regime").sum()),
+        "temperature_max_30d_c": hot,
+        "alarm_hours_30d": _alarm_hours(ctx, recent),
+    }
+
+
+def _last(daily: pl.DataFrame, names: list[str]) -> float | None:
+    rows = daily.filter(pl.col("signal").is_in(names) & pl.col("last").is_not_null()).sort("ts")
+    return None if rows.is_empty() else float(rows["last"][-1])
+
+
+def _latest(frame: pl.DataFrame, column: str) -> float | None:
+    known = frame[column].drop_nulls()
+    return None if known.is_empty() else float(known[-1])
+
+
+def _alarm_hours(ctx: DeviceContext, recent: pl.DataFrame) -> float | None:
+    """Hours with a flag set: the time integral of a 0/1 flag; codes count by the share of time they differ from 0."""
+    flags = recent.filter(pl.col("signal").is_in(ctx.names("alarm_flag")))
+    return None if flags.is_empty() else float(flags["integral"].sum()) / 3600.0

@@ -1,0 +1,178 @@
+"""German and English words for every code that the battery tables use: verdicts, reasons, quality, findings.
+
+The tables hold codes, never sentences; screens, reports and the API take their words from here and nowhere else.
+Terms follow METRICS G and the seed's tables. A code without a text is a defect that a test finds.
+"""
+
+from typing import Literal, NamedTuple
+
+Language = Literal["de", "en"]
+
+
+class Text(NamedTuple):
+    """One code in both languages: a short word and a sentence that explains it."""
+
+    de: str
+    en: str
+    de_long: str = ""
+    en_long: str = ""
+
+
+VERDICTS = {
+    "falling": Text(
+        "fällt", "falling",
+        "Der Rückgang ist gesichert: Er liegt außerhalb der Toleranz, auch wenn alle Zellen gemeinsam geprüft werden.",
+        "The fall is established: it lies outside the tolerance, even with all cells tested together.",
+    ),
+    "rising": Text(
+        "steigt", "rising",
+        "Der Anstieg ist gesichert. Ein Anstieg ist kein Verlust, aber eine Zelle, die davonläuft, ist ein Befund.",
+        "The rise is established. A rise is no loss, but a cell that runs away is a finding.",
+    ),
+    "stable": Text(
+        "stabil", "stable",
+        "Das 90-%-Intervall der Steigung liegt ganz innerhalb der Toleranz.",
+        "The 90 % interval of the slope lies entirely inside the tolerance.",
+    ),
+    "no_established_trend": Text(
+        "kein gesicherter Trend", "no established trend",
+        "Weder ein Trend noch Stabilität ist belegt. Die kleinste Steigung, die diese Daten zeigen könnten, steht dabei.",
+        "Neither a trend nor stability is shown. The smallest slope that these data could show is given.",
+    ),
+    "insufficient_data": Text(
+        "Daten reichen nicht", "insufficient data",
+        "Für ein Urteil fehlen qualifizierte Tage oder Zeitspanne.",
+        "Qualified days or time span are missing for a verdict.",
+    ),
+    "preliminary": Text(
+        "vorläufig", "preliminary",
+        "Steigung und Intervall sind gerechnet, für ein Urteil ist es zu früh.",
+        "Slope and interval are computed, but it is too early for a verdict.",
+    ),
+}
+FIT_REASONS = {
+    "no_data": Text("keine qualifizierten Tage", "no qualified days"),
+    "few_days": Text("zu wenige qualifizierte Tage", "too few qualified days"),
+    "short_span": Text("Zeitspanne zu kurz", "time span too short"),
+}
+DAY_REASONS = {
+    "no_charge": Text("keine Ladung", "no charge"),
+    "partial_charge": Text("Teilladung", "partial charge"),
+    "few_readings": Text("zu wenige Messwerte", "too few readings"),
+    "gap": Text("Lücke", "gap"),
+    "sentinel": Text("Ersatzwerte", "sentinel values"),
+    "no_data": Text("keine Daten", "no data"),
+}
+CAPACITY_REASONS = {
+    "no_segment": Text("keine Ladung oder Entladung", "no charge or discharge"),
+    "no_current": Text("kein Strom gemessen", "no current measured"),
+    "no_cells": Text("keine Zellspannungen", "no cell voltages"),
+    "no_anchored_end": Text("weder voll noch leer", "neither full nor empty"),
+    "no_full_end": Text("nicht voll geladen", "not fully charged"),
+    "no_empty_end": Text("nicht leer entladen", "not fully discharged"),
+    "way_not_covered": Text("Weg zwischen voll und leer unvollständig", "way between full and empty incomplete"),
+}
+QUALITY_LINEARITY = {
+    "very_linear": Text("Sehr linear", "Very linear"),
+    "linear": Text("Linear", "Linear"),
+    "not_linear": Text("Nicht linear", "Not linear"),
+}
+QUALITY_ANNUAL = {
+    "low": Text("Niedrig", "Low"),
+    "moderate": Text("Moderat", "Moderate"),
+    "high": Text("Hoch", "High"),
+    "no_loss": Text("kein Verlust", "no loss"),
+}
+QUALITY_CYCLE = {
+    "very_good": Text("Sehr gut", "Very good"),
+    "moderate": Text("Moderat", "Moderate"),
+    "high": Text("Hoch", "High"),
+    "no_loss": Text("kein Verlust", "no loss"),
+}
+REGIME_KINDS = {
+    "operating_regime": Text(
+        "Betriebsregime", "operating regime",
+        "Alle Zellen haben sich gemeinsam verschoben: Betrieb, keine Alterung.",
+        "All cells moved together: operation, not ageing.",
+    ),
+    "suspected": Text(
+        "vermuteter Sprung", "suspected step",
+        "Zu klein, zu kurz oder zu wenige Zellen: Trends werden hier nicht getrennt.",
+        "Too small, too short or too few cells: trends are not cut here.",
+    ),
+    "cell_step": Text(
+        "Sprung einer Zelle", "step of one cell",
+        "Nur diese Zelle hat sich verschoben: Sensor, Balancierung oder Reparatur.",
+        "Only this cell moved: sensor, balancing or repair.",
+    ),
+}
+FINDINGS = {
+    "stuck_sensor": Text("Sensor steht", "sensor stuck"),
+    "outlier": Text("weicht vom eigenen Verlauf ab", "leaves its own course"),
+    "offset_falling": Text("Abweichung fällt", "offset falling"),
+    "offset_rising": Text("Abweichung steigt", "offset rising"),
+    "offset": Text("feste Abweichung", "static offset"),
+}
+IMBALANCE = {
+    "ok": Text("in Ordnung", "ok"),
+    "warn": Text("Warnung", "warning"),
+    "critical": Text("kritisch", "critical"),
+}
+SAT_METHODS = {
+    "supported": Text("gestützter Höchstwert", "supported maximum"),
+    "median3": Text("Median aus drei Werten", "median of three readings"),
+    "daily_plateau": Text("Tageshöchstwert mit Plateau", "daily maximum with a plateau"),
+}
+EXPLAINED = {
+    "current": Text("Strom am Ladeende", "end current"),
+    "temperature": Text("Temperatur", "temperature"),
+    "soc": Text("Ladezustand am Ende", "state of charge at the end"),
+    "regime": Text("Sollwert (Regime)", "set point (regime)"),
+    "remainder": Text("Rest", "remainder"),
+    "total": Text("Unterschied zum Ausgangswert", "difference from baseline"),
+    "few_days": Text("zu wenige Tage", "too few days"),
+    "does_not_vary": Text("ändert sich zu wenig", "does not vary enough"),
+    "not_measured": Text("nicht gemessen", "not measured"),
+}
+NOTES = {
+    "r2": Text(
+        "R² misst Signal gegen Rauschen, nicht die Linearität; dafür steht der quadratische Term.",
+        "R² measures signal against noise, not linearity; the quadratic term stands for that.",
+    ),
+    "sat_index": Text(
+        "Echte SAT-Indizes fallen praktisch nie um mehr als 2 %: Die Kapazität braucht ihren eigenen Nachweis.",
+        "Real SAT indices practically never fall by more than 2 %: capacity needs its own evidence.",
+    ),
+    "naive": Text(
+        "Erster gegen letzten Tag: Zwei Werte entscheiden, ein Anstieg zählt als Verlust, Sprünge im Betrieb auch.",
+        "First against last day: two values decide, a rise counts as a loss, and so do steps of operation.",
+    ),
+    "extrapolation": Text("außerhalb des Datenbereichs", "outside the range of the data"),
+    "bms": Text("hängt vom BMS ab", "depends on the BMS"),
+    "nameplate": Text("Nennkapazität angenommen", "nameplate assumed"),
+    "lifetime": Text("Prognose für Lebensdauer: nur aus der Kapazität", "Projection of lifetime: from capacity only"),
+}
+GROUPS: dict[str, dict[str, Text]] = {
+    "verdict": VERDICTS, "fit_reason": FIT_REASONS, "day_reason": DAY_REASONS, "capacity_reason": CAPACITY_REASONS,
+    "quality_linearity": QUALITY_LINEARITY, "quality_annual": QUALITY_ANNUAL, "quality_cycle": QUALITY_CYCLE,
+    "regime": REGIME_KINDS, "finding": FINDINGS, "imbalance": IMBALANCE, "sat_method": SAT_METHODS,
+    "explained": EXPLAINED, "note": NOTES,
+}
+
+
+def text(group: str, code: str | None, language: Language, *, long: bool = False) -> str:
+    """Return the word (or sentence) for a code; empty for None.
+
+    Raises `KeyError` naming what exists where group or code are unknown.
+    """
+    if code is None:
+        return ""
+    try:
+        entry = GROUPS[group][code]
+    except KeyError as error:
+        known = GROUPS.get(group)
+        msg = f"no text for {code!r} in {group!r}; known: {', '.join(known if known is not None else GROUPS)}"
+        raise KeyError(msg) from error
+    word = entry.de if language == "de" else entry.en
+    sentence = entry.de_long if language == "de" else entry.en_long
+    return (sentence or word) if long else word

@@ -1,0 +1,27 @@
+"""The four jobs, one per step of the way: a device's files, its months, its own tables, the fleet.
+
+Runs execute in one process: the multiprocess default costs about two seconds of CPU per step.
+Next: `sensors.py`, which asks for these jobs when something is due.
+"""
+
+from dagster import AssetsDefinition, AssetSelection, define_asset_job, in_process_executor
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+JOBS = {"ingest": "ingest_job", "months": "months_job", "device": "device_job", "fleet": "fleet_job"}
+DESCRIPTIONS = {
+    "ingest": "Read what is new in a device's files.",
+    "months": "Recompute the months of a device that a load has changed.",
+    "device": "Recompute what needs a device's whole history.",
+    "fleet": "Recompute the overview of all devices.",
+}
+
+
+def build_jobs(groups: dict[str, list[AssetsDefinition]]) -> list[UnresolvedAssetJobDefinition]:
+    """Return one job per kind of work, over the assets of that kind and their checks."""
+    return [
+        define_asset_job(
+            JOBS[kind], selection=AssetSelection.assets(*assets), executor_def=in_process_executor,
+            description=DESCRIPTIONS[kind],
+        )
+        for kind, assets in groups.items()
+    ]

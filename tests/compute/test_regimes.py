@@ -1,0 +1,69 @@
+"""Regimes: common steps are operation, steps of one cell a finding, trends are not cut."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from energy_pipeline.compute.change_points import find_changes, long_run_variance
+from energy_pipeline.compute.regimes import build_regimes
+from energy_pipeline.schemas.battery import REGIMES, SAT_DAILY
+from plants import SatPlant, correlated
+
+DAY0 = date(2024, 1, 1)
+
+
+def test_a_step_of_all_cells_is_an_operating_regime_with_date_and_size() -> None:
+    plant = SatPlant(days=270, cells=10, steps=[(140, -24.0)], gaps=[(60, 9)])
+    rows = build_regimes(plant.ctx, plant.frame())
+    assert rows["kind"].to_list() == ["operating_regime"]
+    assert abs((rows["day"][0] - (DAY0 + timedelta(days=140))).days) <= 1
+    assert rows["step_mv"][0] == pytest.approx(-24.0, abs=2.0)
+    assert rows["moved_share"][0] == 1.0
+    assert rows["day_low"][0] <= rows["day"][0] <= rows["day_high"][0]
+
+
+def test_a_trend_is_not_cut() -> None:
+    for slope in (24.0, 60.0, -876.0):
+        plant = SatPlant(days=200, packs=1, cells=10, common_slope=slope, common_white_mv=1.0)
+        assert build_regimes(plant.ctx, plant.frame()).filter(pl.col("kind") == "operating_regime").is_empty()
+
+
+def test_a_perfect_line_of_480_mv_is_not_cut() -> None:
+    t = np.arange(200.0)
+    assert find_changes(t, 3430.0 - 2.4 * t, minimum=28, penalty=6.0, floor=1 / 12) == []
+
+
+def test_a_small_step_is_suspected_and_a_common_one_needs_most_cells() -> None:
+    small = SatPlant(days=270, packs=1, cells=20, steps=[(140, -8.0)], common_white_mv=0.5)
+    assert build_regimes(small.ctx, small.frame())["kind"].to_list() == ["suspected"]
+
+
+def test_white_noise_has_no_steps() -> None:
+    rng = np.random.default_rng(5)
+    t = np.arange(600.0)
+    found = [len(find_changes(t, rng.normal(3430, 4.5, 600), minimum=28, penalty=6.0, floor=1 / 12)) for _ in range(20)]
+    assert sum(found) == 0
+
+
+def test_a_step_of_one_cell_is_a_finding_about_that_cell() -> None:
+    plant = SatPlant(days=270, cells=10, cell_steps={7: (120, 15.0)})
+    rows = build_regimes(plant.ctx, plant.frame())
+    assert rows.select("scope", "pack", "cell", "kind").to_dicts() == [
+        {"scope": "cell", "pack": 1, "cell": 8, "kind": "cell_step"}
+    ]
+    assert abs((rows["day"][0] - (DAY0 + timedelta(days=120))).days) <= 1
+
+
+def test_the_long_run_variance_grows_with_correlation_and_keeps_the_quantum_as_floor() -> None:
+    rng = np.random.default_rng(2)
+    white = rng.normal(0, 3, 600)
+    slow = correlated(600, 1, 3.0, 5.0, rng)[0]
+    assert long_run_variance(slow, 1 / 12) > 3 * long_run_variance(white, 1 / 12)
+    assert long_run_variance(np.full(100, 3430.0), 1 / 12) == pytest.approx(1 / 12)
+
+
+def test_nothing_to_judge_gives_an_empty_table() -> None:
+    plant = SatPlant(days=20, packs=1, cells=3)
+    assert build_regimes(plant.ctx, SAT_DAILY.empty()).schema == REGIMES.polars_schema
+    assert build_regimes(plant.ctx, plant.frame()).is_empty()

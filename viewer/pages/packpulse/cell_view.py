@@ -1,0 +1,95 @@
+"""One cell: its offset with fit and band, its SAT voltage with the system's regimes, its raw voltage."""
+
+from datetime import timedelta
+
+import numpy as np
+import panel as pn
+import polars as pl
+
+from viewer.components import html
+from viewer.components.figures import bokeh_pane
+from viewer.components.fit_chart import Slope, fit_figure
+from viewer.components.lod_chart import ChartSpec, Line, LodChart
+from viewer.components.panel import NoData, Panel
+from viewer.pages.packpulse.data import ESTABLISHED, cell_cuts, fit_of, system_cuts
+from viewer.pages.packpulse.tab import Context
+from viewer.pages.packpulse.verdict import slope_text, status_of
+from viewer.selection import cell_name
+from viewer.session import Session
+from viewer.theme import SERIES
+
+RAW_DAYS = 7
+
+
+class CellView:
+    """The panels of a picked cell."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def layout(self) -> pn.Column:
+        """Return the column that holds the cell's panels."""
+        self._column = pn.Column(sizing_mode="stretch_width", margin=0)
+        return self._column
+
+    async def fill(self, context: Context, place: tuple[int, int] | None) -> None:
+        """Show a cell, or what to do to see one."""
+        t = self.session.texts
+        if place is None:
+            note = html.message(t("cell.pick"), t("cell.pick_text"), "info")
+            await self.session.apply(lambda: setattr(self._column, "objects", [html.pane(note, margin=(0, 0, 14, 0))]))
+            return
+        row = context.whole.row(place)
+        if row is None:
+            known = f"{context.whole.names[0]} … {context.whole.names[-1]}"
+            note = html.message(t("cell.unknown", name=cell_name(*place)), t("cell.unknown_text", known=known), "warn")
+            await self.session.apply(lambda: setattr(self._column, "objects", [html.pane(note, margin=(0, 0, 14, 0))]))
+            return
+        name = cell_name(*place)
+        panels = [
+            Panel(self.session, t("cell.offset", name=name), t("cell.offset_note"), 300),
+            Panel(self.session, t("cell.sat", name=name), t("cell.sat_note"), 260),
+            Panel(self.session, t("cell.raw", name=name), t("cell.raw_note"), 260),
+        ]
+        await self.session.apply(lambda: setattr(self._column, "objects", [p.view for p in panels]))
+        await panels[0].fill(lambda: context, lambda c: self._offset(c, place, row))
+        await panels[1].fill(lambda: context, lambda c: self._sat(c, row))
+        chart = self._raw(context, place)
+        if chart is not None:
+            await panels[2].fill(chart.load, chart.render)
+
+    def _offset(self, context: Context, place: tuple[int, int], row: int) -> list[object]:
+        t, whole = self.session.texts, context.whole
+        fit = None if context.fits is None else fit_of(context.fits, "cell", "sat_offset_mv", *place)
+        slope = None
+        head = html.badge(t("fit.none"), "none").markup
+        if fit is not None:
+            head = html.badge(t.code("verdict", fit["verdict"]), status_of(fit["verdict"])).markup
+            head += f" · {html.escape(slope_text(fit, t))}"
+            if fit["slope_per_year"] is not None:
+                slope = Slope(fit["slope_per_year"], fit["slope_low"], fit["slope_high"], fit["verdict"] in ESTABLISHED)
+        cuts = [(d, f"{t.number(mv, 1, sign=True)} mV") for d, mv in cell_cuts(context.regimes, *place)]
+        if not np.isfinite(whole.offset[row]).any():
+            raise NoData(t("pack.no_days"))
+        figure = fit_figure(whole.days, whole.offset[row], whole.qualified[row], slope, cuts, t, y_label=t("heat.offset"), unit="mV")
+        return [html.pane(f'<div class="fit-head">{head}</div>', margin=(0, 0, 6, 0)), bokeh_pane(figure)]
+
+    def _sat(self, context: Context, row: int) -> object:
+        t, whole = self.session.texts, context.whole
+        cuts = [(d, f"{t.number(mv, 0, sign=True)} mV") for d, mv in system_cuts(context.regimes)]
+        figure = fit_figure(whole.days, whole.sat[row], whole.qualified[row], None, cuts, t, y_label="SAT", unit="V", height=260, digits=3)
+        return bokeh_pane(figure)
+
+    def _raw(self, context: Context, place: tuple[int, int]) -> LodChart | None:
+        device, t = context.device, self.session.texts
+        signals = self.session.catalog.signals(device.name).filter(
+            (pl.col("quantity") == "cell_voltage") & (pl.col("pack") == place[0]) & (pl.col("cell") == place[1])
+        )
+        if signals.is_empty():
+            return None
+        row = signals.row(0, named=True)
+        last = row["last_ts"] or device.last
+        first = row["first_ts"] or device.first
+        spec = ChartSpec([Line(device.name, row["signal"], t("cell.voltage"), SERIES[0])], max(last - timedelta(days=RAW_DAYS), first),
+                         last + timedelta(seconds=1), first, last + timedelta(seconds=1), device.zone, t("cell.voltage"), 260, digits=3)
+        return LodChart(self.session, "cell", spec)

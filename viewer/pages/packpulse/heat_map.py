@@ -1,0 +1,107 @@
+"""Tab heat maps: all cells × all days; a tap opens the cell. The 3D surface waits behind its button."""
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+
+from viewer.components import html
+from viewer.components.figures import bokeh_pane
+from viewer.components.heatmap import HeatMap, robust_limits
+from viewer.components.panel import NoData, Panel
+from viewer.pages.packpulse.cell_view import CellView
+from viewer.pages.packpulse.data import QUANTITIES
+from viewer.pages.packpulse.surface import surface_pane
+from viewer.pages.packpulse.tab import Context, Tab
+from viewer.selection import cell_name
+
+
+class HeatMapTab(Tab):
+    """The map and the picked cell."""
+
+    def layout(self, context: Context) -> pn.viewable.Viewable:
+        """Return the map, the cell's panels and the button of the surface."""
+        del context
+        t = self.texts
+        self._quantity = "sat"
+        self._map: HeatMap | None = None
+        self._panel = Panel(self.session, t("heat.title"), t("heat.note"), 460)
+        self._pick = pmui.RadioButtonGroup(
+            options={t(f"heat.{q}"): q for q in QUANTITIES}, value="sat", size="small", margin=(0, 16, 8, 0)
+        )
+        self._pick.param.watch(self._quantity_picked, "value")
+        self._limits = pmui.EditableRangeSlider(
+            label=t("heat.limits"), start=0.0, end=1.0, value=(0.0, 1.0), step=0.001, width=380, size="small", margin=(0, 16, 0, 12)
+        )
+        self._limits.param.watch(self._limits_moved, "value")
+        self._cell = CellView(self.session)
+        self._button = pmui.Button(label=t("heat.surface"), icon="view_in_ar", variant="outlined", size="small", width=200,
+                                   margin=(0, 0, 14, 0))
+        self._button.on_click(lambda _e: self.session.spawn("surface", self._open_surface()))
+        self._surface = pn.Column(sizing_mode="stretch_width", margin=0)
+        return pn.Column(self._panel.view, self._cell.layout(), self._button, self._surface, sizing_mode="stretch_width", margin=0)
+
+    async def fill(self, context: Context) -> None:
+        """Draw the map, then the picked cell."""
+        await self._panel.fill(lambda: self._values(context), lambda v: self._render(context, v))
+        if self._surface.objects:
+            await self._open_surface()
+        await self.cell_changed()
+
+    async def cell_changed(self) -> None:
+        """Mark and open the picked cell."""
+        place, context = self.session.selection.cell_place(), self.context
+        if self._map is not None:
+            await self.session.apply(lambda: self._map.select(context.grid.row(place)))
+        await self._cell.fill(context, place)
+
+    async def themed(self) -> None:
+        """Plotly takes no theme from the page: draw the surface again."""
+        if self._surface.objects:
+            await self._open_surface()
+
+    def _values(self, context: Context) -> np.ndarray:
+        values = context.grid.values(self._quantity)
+        if not np.isfinite(values).any():
+            raise NoData(self.texts("pack.no_days"))
+        return values
+
+    def _render(self, context: Context, values: np.ndarray) -> list[object]:
+        t, grid = self.texts, context.grid
+        _, unit, digits = QUANTITIES[self._quantity]
+        shown = robust_limits(np.where(grid.qualified, values, np.nan))
+        fine = values[np.isfinite(values)]
+        self._map = HeatMap(
+            values, grid.names, grid.packs, grid.first_day, t, unit=unit, limits=shown, digits=digits, on_tap=self._tapped
+        )
+        self._map.select(grid.row(self.session.selection.cell_place()))
+        step = 10.0**-digits
+        self._limits.param.update(start=float(np.floor(fine.min() / step) * step), end=float(np.ceil(fine.max() / step) * step),
+                                  step=step, value=tuple(round(v, digits) for v in shown))
+        missing = int((~np.isfinite(values)).sum())
+        note = t("heat.count", cells=len(grid.places), days=values.shape[1], missing=t.number(missing, 0))
+        return [
+            pn.FlexBox(self._pick, self._limits, sizing_mode="stretch_width", margin=0, align_items="center"),
+            html.pane(f'<div class="note">{html.escape(note)}</div>', margin=(0, 0, 4, 0)),
+            bokeh_pane(self._map.figure),
+        ]
+
+    def _tapped(self, row: int, _day: int) -> None:
+        self.session.selection.cell = cell_name(*self.context.grid.places[row])
+
+    def _quantity_picked(self, event: object) -> None:
+        self._quantity = event.new
+        self.session.spawn("change", self.fill(self.context))
+
+    def _limits_moved(self, event: object) -> None:
+        if self._map is not None and event.new[0] < event.new[1]:
+            self._map.set_limits(*event.new)
+
+    async def _open_surface(self) -> None:
+        t, context = self.texts, self.context
+        unit = QUANTITIES[self._quantity][1]
+        panel = Panel(self.session, t("heat.surface_title"), t("heat.surface_note"), 520)
+        await self.session.apply(lambda: setattr(self._surface, "objects", [panel.view]))
+        await panel.fill(
+            lambda: self._values(context),
+            lambda v: surface_pane(v, context.grid, t, unit=unit, title=t(f"heat.{self._quantity}"), dark=self.session.dark),
+        )

@@ -1,0 +1,103 @@
+"""Tab pack trends: a line per pack, its rate per month and year, and what may be said about later."""
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+import polars as pl
+from bokeh.models import ColumnDataSource
+
+from viewer.components.bars import DAY_MS, day_ms
+from viewer.components.datatable import Field, small_table
+from viewer.components.figures import add_hover, axis_label, bokeh_pane, day_line, legend_below, time_figure
+from viewer.components.panel import NoData, Panel
+from viewer.pages.packpulse.data import QUANTITIES, TREND, pack_series, system_cuts
+from viewer.pages.packpulse.tab import Context, Tab
+from viewer.theme import SERIES, STATUS
+
+SMOOTH_DAYS = 7
+
+
+class PackTrends(Tab):
+    """Packs over time."""
+
+    def layout(self, context: Context) -> pn.viewable.Viewable:
+        """Return chart and table."""
+        del context
+        t = self.texts
+        self._quantity = "sat"
+        self._pick = pmui.RadioButtonGroup(options={t(f"heat.{q}"): q for q in QUANTITIES}, value="sat", size="small", margin=(0, 0, 8, 0))
+        self._pick.param.watch(self._picked, "value")
+        self._chart = Panel(self.session, t("trends.title"), t("trends.note"), 340)
+        self._table = Panel(self.session, t("trends.table"), t("trends.table_note"), 180)
+        return pn.Column(self._chart.view, self._table.view, sizing_mode="stretch_width", margin=0)
+
+    async def fill(self, context: Context) -> None:
+        """Load both."""
+        await self._chart.fill(lambda: self._load(context), lambda s: self._render(context, s))
+        await self._table.fill(lambda: self._load_fits(context), self._render_table)
+
+    def _picked(self, event: object) -> None:
+        self._quantity = event.new
+        self.session.spawn("change", self.fill(self.context))
+
+    def _load(self, context: Context) -> dict[int, np.ndarray]:
+        series = pack_series(context.grid, self._quantity)
+        if not any(np.isfinite(v).any() for v in series.values()):
+            raise NoData(self.texts("pack.no_days"))
+        return series
+
+    def _render(self, context: Context, series: dict[int, np.ndarray]) -> list[object]:
+        t, (_, unit, digits) = self.texts, QUANTITIES[self._quantity]
+        fig = time_figure(t, height=350, y_label=axis_label(t(f"heat.{self._quantity}"), unit))
+        x = np.array([day_ms(d) for d in context.grid.days]) + DAY_MS / 2
+        for (pack, values), color in zip(series.items(), SERIES * 9, strict=False):
+            held = np.isfinite(values)
+            fig.scatter(x[held], values[held], size=3.5, color=color, alpha=0.35, legend_label=f"Pack {pack}")
+            line = broken_line(x[held], running_median(values[held], SMOOTH_DAYS), 14 * DAY_MS)
+            drawn = fig.line("x", "y", source=ColumnDataSource(line), color=color, line_width=2.2, legend_label=f"Pack {pack}")
+            add_hover(fig, t, [(f"Pack {pack}", "time:x"), (unit, "y")], renderers=[drawn], clock=False, digits=digits)
+        if self._quantity != "offset":
+            for day, step in system_cuts(context.regimes):
+                day_line(fig, day_ms(day), STATUS["warn"], f"{t.number(step, 0, sign=True)} mV")
+        legend_below(fig, 6)
+        return [self._pick, bokeh_pane(fig)]
+
+    def _load_fits(self, context: Context) -> pl.DataFrame:
+        if context.fits is None:
+            self.session.store.frame("degradation_fits")
+        rows = pl.concat([context.fits_of("pack", q) for q in ("sat_offset_mv", "sat_index_percent")])
+        if rows.is_empty():
+            raise NoData(self.texts("trends.no_fits"))
+        return rows.sort("quantity", "pack")
+
+    def _render_table(self, rows: pl.DataFrame) -> list[object]:
+        t = self.texts
+        projected = [
+            t.number(v, 2 if u == "%" else 1) + f" {u}" if v is not None and (r or 9) <= 3  # noqa: PLR2004 - METRICS G
+            else t("projection.outside" if w in TREND else "projection.no_trend")
+            for v, u, r, w in rows.select("projection_5000", "unit", "extrapolation_ratio_5000", "verdict").iter_rows()
+        ]
+        frame = rows.with_columns(
+            pl.format("Pack {}", pl.col("pack")).alias("name"), pl.Series("projected", projected),
+            pl.Series("what", [t.code("quantity", q) for q in rows["quantity"]]),
+        )
+        fields = [
+            Field("name", "Pack"), Field("what", t("word.quantity")), Field("unit", t("word.unit")),
+            Field("slope_per_month", t("trends.month"), "number", 3), Field("slope_per_year", t("trends.year"), "number", 2),
+            Field("slope_low", t("trends.low"), "number", 2), Field("slope_high", t("trends.high"), "number", 2),
+            Field("verdict", t("verdict.title"), codes="verdict"), Field("n_days", t("stat.qualified"), "number", 0),
+            Field("projected", t("trends.projection")),
+        ]
+        return small_table(frame, fields, t, "pack_trends")
+
+
+def running_median(values: np.ndarray, width: int) -> np.ndarray:
+    """Return the centred running median, shorter at the ends."""
+    half = width // 2
+    return np.array([np.median(values[max(i - half, 0) : i + half + 1]) for i in range(values.size)])
+
+
+def broken_line(x: np.ndarray, y: np.ndarray, gap: float) -> dict[str, np.ndarray]:
+    """Return a line with a break wherever neighbours lie further apart than `gap`."""
+    places = np.flatnonzero(np.diff(x) > gap) + 1
+    return {"x": np.insert(x, places, x[places]), "y": np.insert(y.astype(float), places, np.nan)}

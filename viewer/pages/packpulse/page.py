@@ -1,0 +1,196 @@
+"""The frame of PackPulse: system, pack, range, the figures on top and the tabs."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+import polars as pl
+
+from viewer.catalog import DeviceInfo
+from viewer.components import html
+from viewer.components.panel import problem
+from viewer.components.toolbar import Toolbar
+from viewer.pages.base import DevicePage
+from viewer.pages.packpulse.data import (
+    SatGrid,
+    cell_levels,
+    fit_of,
+    load_fits,
+    load_grid,
+    optional,
+)
+from viewer.pages.packpulse.degradation import Degradation
+from viewer.pages.packpulse.heat_map import HeatMapTab
+from viewer.pages.packpulse.pack_trends import PackTrends
+from viewer.pages.packpulse.sat_overview import SatOverview
+from viewer.pages.packpulse.tab import Context, Tab
+from viewer.selection import cell_name
+from viewer.store import TableBroken, TableMissing
+
+TABS: dict[str, type[Tab]] = {"sat": SatOverview, "heat": HeatMapTab, "trends": PackTrends, "degradation": Degradation}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the header and all tabs share."""
+
+    grid: SatGrid | None
+    fits: pl.DataFrame | None
+    regimes: pl.DataFrame | None
+    health: pl.DataFrame | None
+
+
+class PackPulse(DevicePage):
+    """SAT voltages of one system."""
+
+    kinds = ("bess",)
+    default_range = "all"
+
+    def layout(self) -> pn.viewable.Viewable:
+        """Return toolbar, figures and tabs."""
+        t, device = self.texts, self.device()
+        if device is None:
+            return html.pane(html.message(t("bess.none"), t("bess.none_text"), "info"))
+        self.toolbar = bar = Toolbar(self.session)
+        bar.pick("device", t("word.system"), [d.name for d in self.devices], device.name)
+        self._pack_pick = bar.pick("pack", t("pack.pick"), {t("pack.all"): 0}, 0, 130)
+        bar.ranges(*device.wall_span(), self.default_range)
+        self._cards = html.pane("", margin=(0, 0, 12, 0))
+        self._tabs = {name: kind(self.session) for name, kind in TABS.items()}
+        self._tab_bar = pmui.Tabs(
+            *[(t(f"tab.{n}"), pn.Column(sizing_mode="stretch_width", margin=(14, 0, 0, 0))) for n in self._tabs],
+            active=list(TABS).index(self._tab()), sizing_mode="stretch_width", margin=0,
+        )
+        self._tab_bar.param.watch(self._tab_picked, "active")
+        return pn.Column(*self.notice(), bar.view, self._cards, self._tab_bar, sizing_mode="stretch_width", margin=0)
+
+    async def fill(self) -> None:
+        """Load what all tabs share, then the open tab."""
+        device = self.device()
+        if device is None:
+            return
+        loaded = await self.session.read(self._load, device)
+        if isinstance(loaded, str):
+            await self.session.apply(lambda: self._show_problem(loaded))
+            return
+        await self.session.apply(lambda: self._head(loaded))
+        name = self._tab()
+        tab = self._tabs[name]
+        context = self._context(device, loaded)
+        await self.session.apply(lambda: self._place(name, tab, context))
+        await tab.fill(context)
+
+    async def changed(self, names: set[str]) -> None:
+        """Follow the selection; a picked cell changes the open tab only."""
+        await self.session.apply(self._sync)
+        if names == {"cell"} and (tab := self._tabs[self._tab()]).context is not None:
+            await tab.cell_changed()
+            return
+        await self.fill()
+
+    async def themed(self) -> None:
+        """Hand the change of the theme to the open tab."""
+        await self._tabs[self._tab()].themed()
+
+    def _tab(self) -> str:
+        return self.session.selection.tab if self.session.selection.tab in TABS else next(iter(TABS))
+
+    def _tab_picked(self, event: object) -> None:
+        name = list(TABS)[event.new]
+        if name != self._tab():
+            self.session.selection.tab = name
+
+    def _sync(self) -> None:
+        self.toolbar.sync()
+        index = list(TABS).index(self._tab())
+        if self._tab_bar.active != index:
+            self._tab_bar.active = index
+        if self._pack_pick.value != self.session.selection.pack and self.session.selection.pack in self._pack_pick.options.values():
+            self._pack_pick.value = self.session.selection.pack
+
+    def _load(self, device: DeviceInfo) -> Loaded | str:
+        store = self.session.store
+        try:
+            grid = load_grid(store, device.name)
+        except (TableMissing, TableBroken) as error:
+            return problem(error, self.texts)
+        try:
+            fits = load_fits(store, device.name)
+        except TableMissing:
+            fits = None
+        except TableBroken as error:
+            return problem(error, self.texts)
+        if grid is None:
+            return html.message(self.texts("pack.no_sat"), self.texts("pack.no_sat_text"), "info")
+        return Loaded(grid, fits, optional(store, "regimes", device.name), optional(store, "cell_health", device.name))
+
+    def _show_problem(self, markup: str) -> None:
+        self._cards.object = markup
+
+    def _context(self, device: DeviceInfo, loaded: Loaded) -> Context:
+        start, end, _ = self.window(device)
+        first, last = start.astimezone(device.zone).date(), end.astimezone(device.zone).date()
+        pack = self.session.selection.pack
+        return Context(device, loaded.grid, loaded.grid.cut(first, last, pack), loaded.fits, loaded.regimes, loaded.health,
+                       pack, first, last)
+
+    def _place(self, name: str, tab: Tab, context: Context) -> None:
+        column = self._tab_bar[list(TABS).index(name)]
+        if not tab.placed or tab.context is None or tab.context.device.name != context.device.name:
+            column.objects = [tab.layout(context)]
+            tab.placed = True
+        tab.context = context
+
+    def _head(self, loaded: Loaded) -> None:
+        t, grid = self.texts, loaded.grid
+        packs = sorted(set(grid.packs))
+        options = {t("pack.all"): 0, **{f"Pack {p}": p for p in packs}}
+        if self._pack_pick.options != options:
+            pack = self.session.selection.pack
+            self._pack_pick.param.update(options=options, value=pack if pack in packs else 0)
+        self._cards.object = html.cards(self._figures(loaded))
+
+    def _figures(self, loaded: Loaded) -> list[html.Card]:
+        t, grid = self.texts, loaded.grid
+        pack = self.session.selection.pack
+        own = grid if pack == 0 else grid.cut(grid.first_day, grid.days[-1], pack)
+        level = cell_levels(own)
+        fine = level[np.isfinite(level)]
+        qualified = int((own.qualified.mean(axis=0) > 0.5).sum())  # noqa: PLR2004 - most cells decide
+        out = [
+            html.Card(t("pack.sat"), t.number(float(np.median(fine)) if fine.size else None, 3), "V", t("pack.sat_note")),
+            html.Card(t("pack.spread"), t.number(1000 * float(fine.max() - fine.min()) if fine.size else None, 1), "mV", t("pack.spread_note")),
+        ]
+        if loaded.fits is not None:
+            out += self._fit_figures(loaded.fits, pack)
+        last = _last_qualified(own)
+        out.append(html.Card(t("pack.days"), t.number(qualified, 0), "", t("pack.days_note", n=own.qualified.shape[1],
+                                                                         last=t.date(last))))
+        return out
+
+    def _fit_figures(self, fits: pl.DataFrame, pack: int) -> list[html.Card]:
+        t = self.texts
+        cells = fits.filter((pl.col("level") == "cell") & (pl.col("quantity") == "sat_offset_mv"))
+        cells = cells if pack == 0 else cells.filter(pl.col("pack") == pack)
+        falling = cells.filter(pl.col("verdict") == "falling").height
+        known = cells.drop_nulls("slope_per_year").sort("slope_per_year")
+        out = [html.Card(t("pack.falling"), str(falling), t("pack.of", n=cells.height),
+                         t("verdict.falling") if falling else t("pack.none_falling"), "warn" if falling else "ok")]
+        if known.height:
+            row = known.row(0, named=True)
+            level = "warn" if row["verdict"] == "falling" else "none"
+            out.append(html.Card(t("pack.weakest"), cell_name(row["pack"], row["cell"]), "",
+                                 f'{t.number(row["slope_per_year"], 1, sign=True)} mV/{t("word.year_short")} · {t.code("verdict", row["verdict"])}', level))
+        system = fit_of(fits, "system", "sat_index_percent")
+        if system is not None and pack == 0:
+            out.append(html.Card(t("pack.system_trend"), t.number(system["slope_per_year"], 2, sign=True),
+                                 f'%/{t("word.year_short")}', t.code("verdict", system["verdict"]),
+                                 "warn" if system["verdict"] == "falling" else "none"))
+        return out
+
+
+def _last_qualified(grid: SatGrid) -> date | None:
+    held = np.flatnonzero(grid.qualified.any(axis=0))
+    return grid.first_day + timedelta(days=int(held[-1])) if held.size else None

@@ -1,0 +1,105 @@
+"""Tab SAT overview: distribution of the cells, table of packs, cells that stand out, what explains the level."""
+
+import numpy as np
+import panel as pn
+import polars as pl
+
+from viewer.components import html
+from viewer.components.bars import histogram
+from viewer.components.datatable import Field, small_table
+from viewer.components.figures import bokeh_pane
+from viewer.components.panel import NoData, Panel
+from viewer.pages.packpulse.data import cell_levels, pack_table
+from viewer.pages.packpulse.tab import Context, Tab
+from viewer.selection import cell_name
+
+SPREAD_LIMITS_MV = (50.0, 120.0)
+TWO_COLUMNS = {"flex": "1 1 420px", "min-width": "0"}
+
+
+class SatOverview(Tab):
+    """Where the cells stand."""
+
+    def layout(self, context: Context) -> pn.viewable.Viewable:
+        """Return the panels."""
+        del context
+        t = self.texts
+        self._histogram = Panel(self.session, t("sat.distribution"), t("sat.distribution_note"), 250)
+        self._offsets = Panel(self.session, t("sat.offsets"), t("sat.offsets_note"), 250)
+        self._packs = Panel(self.session, t("sat.packs"), t("sat.packs_note"), 150)
+        self._findings = Panel(self.session, t("sat.findings"), t("sat.findings_note"), 120)
+        self._explained = Panel(self.session, t("sat.explained"), t("sat.explained_note"), 120)
+        for panel in (self._histogram, self._offsets):
+            panel.view.styles = TWO_COLUMNS
+        pair = pn.FlexBox(self._histogram.view, self._offsets.view, gap="0 14px", sizing_mode="stretch_width", margin=0)
+        return pn.Column(pair, self._packs.view, self._findings.view, self._explained.view, sizing_mode="stretch_width", margin=0)
+
+    async def fill(self, context: Context) -> None:
+        """Load all panels."""
+        t, grid = self.texts, context.grid
+        levels = cell_levels(grid)
+        fine = levels[np.isfinite(levels)]
+
+        def distribution(scaled: np.ndarray, label: str) -> object:
+            if scaled.size < 2:  # noqa: PLR2004 - one value is no distribution
+                raise NoData(t("pack.no_days"))
+            return bokeh_pane(histogram(scaled, t, x_label=label, y_label=t("sat.cells")))
+
+        def load_packs() -> pl.DataFrame:
+            return pack_table(grid)
+
+        middle = np.median(fine) if fine.size else 0.0
+        await self._histogram.fill(lambda: 1000 * fine, lambda v: distribution(v, "SAT [mV]"))
+        await self._offsets.fill(lambda: 1000 * (fine - middle), lambda v: distribution(v, t("sat.offset_axis")))
+        await self._packs.fill(load_packs, self._render_packs)
+        await self._findings.fill(lambda: context, self._render_findings)
+        await self._explained.fill(lambda: self._load_explained(context), self._render_explained)
+
+    def _render_packs(self, rows: pl.DataFrame) -> list[object]:
+        t = self.texts
+        words = []
+        for value in rows["spread_mv"]:
+            level = 0 if value is None else sum(value >= limit for limit in SPREAD_LIMITS_MV)
+            words.append(t("word.no_data") if value is None else t(("sat.spread_ok", "sat.spread_warn", "sat.spread_bad")[level]))
+        fields = [
+            Field("name", "Pack"), Field("cells", t("sat.cells"), "number", 0), Field("mean", t("sat.mean"), "number", 4),
+            Field("min", "Min [V]", "number", 3), Field("max", "Max [V]", "number", 3),
+            Field("spread_mv", t("sat.spread"), "number", 1), Field("p95_p5_mv", t("sat.p95_p5"), "number", 1),
+            Field("word", t("word.assessment")),
+        ]
+        frame = rows.with_columns(pl.format("Pack {}", pl.col("pack")).alias("name"), pl.Series("word", words))
+        return small_table(frame, fields, t, "packs")
+
+    def _render_findings(self, context: Context) -> list[object]:
+        t, health = self.texts, context.health
+        if health is None:
+            raise NoData(t("sat.no_health"))
+        rows = health if context.pack == 0 else health.filter(pl.col("pack") == context.pack)
+        found = rows.filter(pl.col("finding").is_not_null()).sort("pack", "cell")
+        if found.is_empty():
+            return [html.pane(html.message(t("sat.no_findings"), t("sat.no_findings_text", n=rows.height), "ok"))]
+        names = [cell_name(p, c) for p, c in found.select("pack", "cell").iter_rows()]
+        frame = found.with_columns(pl.Series("name", names), pl.Series("what", [t.code("finding", f) for f in found["finding"]]))
+        fields = [
+            Field("name", t("word.cell")), Field("what", t("sat.finding")), Field("offset_charge_end_mv", t("sat.off_charge"), "number", 1),
+            Field("offset_rest_mv", t("sat.off_rest"), "number", 1), Field("offset_discharge_end_mv", t("sat.off_discharge"), "number", 1),
+            Field("robust_z", "z", "number", 1), Field("outlier_since", t("sat.since"), "date"),
+            Field("stuck_hours", t("sat.stuck"), "number", 1), Field("weakness_rank", t("sat.rank"), "number", 0),
+            Field("temperature_max_c", t("sat.tmax"), "number", 0),
+        ]
+        return small_table(frame, fields, t, "findings")
+
+    def _load_explained(self, context: Context) -> pl.DataFrame:
+        rows = self.session.store.frame("sat_explained", where={"device": context.device.name})
+        if rows.is_empty():
+            raise NoData(self.texts("sat.no_explained"))
+        return rows
+
+    def _render_explained(self, rows: pl.DataFrame) -> list[object]:
+        t = self.texts
+        known = [c for c in ("factor", "baseline_value", "today_value", "coefficient_mv", "coefficient_se", "effect_mv") if c in rows.columns]
+        fields = [Field(c, t(f"explained.{c}"), "text" if c == "factor" else "number", 2, codes="factor" if c == "factor" else "")
+                  for c in known]
+        if "unit" in rows.columns:
+            fields.insert(1, Field("unit", t("word.unit")))
+        return small_table(rows, fields, t, "sat_explained")

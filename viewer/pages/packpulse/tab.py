@@ -1,0 +1,62 @@
+"""What a tab of PackPulse is, and what it gets."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import panel as pn
+import polars as pl
+
+from viewer.catalog import DeviceInfo
+from viewer.pages.packpulse.data import SatGrid
+from viewer.session import Session
+from viewer.texts import Texts
+
+
+@dataclass(frozen=True)
+class Context:
+    """The system with its data: `whole` holds all days, `grid` the picked range and pack."""
+
+    device: DeviceInfo
+    whole: SatGrid
+    grid: SatGrid
+    fits: pl.DataFrame | None
+    regimes: pl.DataFrame | None
+    health: pl.DataFrame | None
+    pack: int
+    first: date
+    last: date
+
+    def fits_of(self, level: str, quantity: str) -> pl.DataFrame:
+        """Return the fits of a level and quantity, of the picked pack where one is picked."""
+        if self.fits is None:
+            return pl.DataFrame()
+        rows = self.fits.filter((pl.col("level") == level) & (pl.col("quantity") == quantity))
+        return rows if self.pack == 0 or level == "system" else rows.filter(pl.col("pack") == self.pack)
+
+
+class Tab:
+    """Base of the tabs."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.context: Context | None = None
+        self.placed = False
+
+    @property
+    def texts(self) -> Texts:
+        """Texts of the chosen language."""
+        return self.session.texts
+
+    def layout(self, context: Context) -> pn.viewable.Viewable:
+        """Return the tab's panels, still empty."""
+        raise NotImplementedError
+
+    async def fill(self, context: Context) -> None:
+        """Load all panels."""
+        raise NotImplementedError
+
+    async def cell_changed(self) -> None:
+        """Follow another picked cell."""
+
+    async def themed(self) -> None:
+        """Follow a change of the theme."""
