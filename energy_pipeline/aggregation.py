@@ -1,12 +1,13 @@
-"""One device and month of `readings` into the four resolution tables, in bounded memory.
+"""Months of a device's `readings` into the four resolution tables, in bounded memory.
 
 Signals go through in batches on all cores; the 5-min rows are streamed into their commit while the coarser ones are
-collected. Plain Python without Dagster: the `resolution` asset calls `aggregate_device_month`.
+collected. Plain Python without Dagster: the `resolution` asset calls `aggregate_months`.
 Next: `compute/resolution.py`, the mathematics.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -24,7 +25,7 @@ from energy_pipeline.compute.resolution import (
     cells_frame,
     month_grid,
 )
-from energy_pipeline.parallel import ordered_map
+from energy_pipeline.parallel import ordered_map, prefetched
 from energy_pipeline.resources.lake import (
     ATTEMPTS,
     Lake,
@@ -40,6 +41,7 @@ from energy_pipeline.settings import Settings
 from energy_pipeline.work import month_key, month_numbers
 
 BATCH_ROWS = 1_000_000
+GROUP_ROWS = 4_000_000
 Frames = dict[str, pl.DataFrame]
 
 
@@ -56,42 +58,67 @@ class _Task:
     readings: DeltaTable
 
 
-def aggregate_device_month(lake: Lake, settings: Settings, device: str, month: str) -> dict[str, int]:
-    """Compute a month of a device at all levels and replace it in the four tables; return the rows per level.
+def aggregate_months(
+    lake: Lake, settings: Settings, device: str, months: list[str], done: Callable[[str], None] = lambda _: None
+) -> dict[str, dict[str, int]]:
+    """Compute months of a device at all levels and replace them in the four tables.
 
-    Raises `LakeBusyError` where another process kept replacing the same month.
+    Small months share a commit. Returns the rows per month and level, -1 where a newer load was there before.
+    Raises `LakeBusyError` where another process kept replacing the same months.
     """
-    for _ in range(ATTEMPTS):
-        handles = {level: lake.open(RESOLUTIONS[level].name) for level in LEVELS}
-        number = month_numbers(lake, device, [month])[month]
-        numbers = {month_key(device, month, settings.derived_digest(device)): number}
-        stored = [numbers_of(handles[level], numbers) for level in LEVELS]
-        if any(s[k] > n for s in stored for k, n in numbers.items()):
-            return dict.fromkeys(LEVELS, -1)
-        try:
-            return _write(lake, settings, device, month, handles, numbers)
-        except CommitFailedError:
-            continue
-    msg = f"{device} {month}: another process replaced this month {ATTEMPTS} times; run one writer per device"
-    raise LakeBusyError(msg)
+    rows: dict[str, dict[str, int]] = {}
+    for group in _groups(lake.rows_per_month("readings", device), months):
+        for _ in range(ATTEMPTS):
+            try:
+                rows |= _replace(lake, settings, device, group, done)
+            except CommitFailedError:
+                continue
+            break
+        else:
+            msg = f"{device} {group[0]}: another process replaced it {ATTEMPTS} times; run one writer per device"
+            raise LakeBusyError(msg)
+    return rows
 
 
-def _write(
-    lake: Lake, settings: Settings, device: str, month: str, handles: dict[str, DeltaTable], numbers: dict[str, int]
-) -> dict[str, int]:
-    scope = Scope(device, (month,))
+def _groups(stored: dict[str, int], months: list[str]) -> Iterator[list[str]]:
+    group: list[str] = []
+    held = 0
+    for month in sorted(months):
+        if group and held + stored.get(month, 0) > GROUP_ROWS:
+            yield group
+            group, held = [], 0
+        group.append(month)
+        held += stored.get(month, 0)
+    if group:
+        yield group
+
+
+def _replace(
+    lake: Lake, settings: Settings, device: str, months: list[str], done: Callable[[str], None]
+) -> dict[str, dict[str, int]]:
+    handles = {level: lake.open(RESOLUTIONS[level].name) for level in LEVELS}
+    digest = settings.derived_digest(device)
+    numbers = {month_key(device, m, digest): n for m, n in month_numbers(lake, device, months).items()}
+    stored = [numbers_of(handles[level], numbers) for level in LEVELS]
+    if any(s[k] > n for s in stored for k, n in numbers.items()):
+        return {m: dict.fromkeys(LEVELS, -1) for m in months}
+    scope = Scope(device, tuple(months))
     coarse: dict[str, list[pl.DataFrame]] = {level: [] for level in LEVELS[1:]}
-    rows = dict.fromkeys(LEVELS, 0)
+    rows = {m: dict.fromkeys(LEVELS, 0) for m in months}
+    # Every table is opened before the stream starts: the writer's own threads drive it and must not open one.
+    tasks = [_task(lake, settings, device, m) for m in months]
 
     def fine() -> Iterator[pa.RecordBatch]:
-        for frames in _frames(lake, settings, device, month):
-            for level, frame in frames.items():
-                rows[level] += len(frame)
-                if level != "5min":
-                    coarse[level].append(frame)
-            yield from _plain(frames["5min"]).to_batches()
+        for task, counts in tasks:
+            for frames in ordered_map(partial(_batch, task), batches(counts, BATCH_ROWS), settings.workers):
+                for level, frame in frames.items():
+                    rows[task.month][level] += len(frame)
+                    if level != "5min":
+                        coarse[level].append(frame)
+                yield from _plain(frames["5min"]).to_batches()
+            done(task.month)
 
-    batches_of_5min = fine()
+    batches_of_5min = prefetched(fine())
     first = next((b for b in batches_of_5min if b.num_rows), None)
     table = RESOLUTIONS["5min"]
     if first is None:
@@ -118,7 +145,8 @@ def _plain(frame: pl.DataFrame) -> pa.Table:
     return table.cast(pa.schema(fields))
 
 
-def _frames(lake: Lake, settings: Settings, device: str, month: str) -> Iterator[Frames]:
+def _task(lake: Lake, settings: Settings, device: str, month: str) -> tuple[_Task, dict[str, int]]:
+    """Return what a month needs, and the rows per signal that it will read."""
     zone = settings.zone_of(device)
     grid = month_grid(zone, month)
     signals = lake.read("signals", device)
@@ -138,7 +166,7 @@ def _frames(lake: Lake, settings: Settings, device: str, month: str) -> Iterator
     counts = _rows_per_signal(task)
     # A register without a reading in this month may still have its line across it.
     counts |= {s: 1 for s, spec in specs.items() if spec.has_energy and s not in counts}
-    yield from ordered_map(lambda b: _batch(task, b), batches(counts, BATCH_ROWS), settings.workers)
+    return task, counts
 
 
 def _window(task: _Task) -> pl.Expr:
@@ -183,41 +211,37 @@ def _bounds(sorted_signals: pl.Series, signals: list[str]) -> NDArray[np.int64]:
 def _with_neighbours(task: _Task, rows: pl.DataFrame, registers: list[str]) -> pl.DataFrame:
     """Add, per register, the last reading before and the first after the month that no event ignores."""
     found = [rows]
-    for signal in registers:
-        own = rows.filter(pl.col("signal") == signal)
-        kept = _not_ignored(task, signal)
-        for before in (True, False):
-            extra = _neighbour(task, signal, before, kept)
-            if extra is not None:
-                found.append(extra.join(own, on=["signal", "ts"], how="anti"))
-    return pl.concat(found).sort("signal", "ts")
+    for before in (True, False):
+        missing = list(registers)
+        for month in _outwards(task, before):
+            if not missing:
+                break
+            nearest = _nearest(task, missing, month, before)
+            found.append(nearest)
+            missing = [s for s in missing if s not in set(nearest["signal"])]
+    return pl.concat(found).unique(["signal", "ts"]).sort("signal", "ts")
 
 
-def _not_ignored(task: _Task, signal: str) -> pl.Expr:
-    keep = pl.lit(True)
-    for start, end in (
-        task.events.filter((pl.col("signal") == signal) & pl.col("ts_end").is_not_null())
-        .select("ts", "ts_end").iter_rows()
-    ):
-        keep &= ~pl.col("ts").is_between(start, end)
-    return keep
+def _outwards(task: _Task, before: bool) -> list[str]:
+    """Stored months from this one outwards."""
+    stored = sorted({p["month"] for p in task.readings.partitions(file_pruning_predicate=[("device", "=", task.device)])})
+    if before:
+        return [m for m in reversed(stored) if m <= task.month]
+    return [m for m in stored if m >= task.month]
 
 
-def _neighbour(task: _Task, signal: str, before: bool, keep: pl.Expr) -> pl.DataFrame | None:
-    """Look month by month, outwards, for the nearest usable reading."""
-    stored = sorted({p["month"] for p in task.readings.partitions([("device", "=", task.device)])})
-    months = [m for m in reversed(stored) if m <= task.month] if before else [m for m in stored if m >= task.month]
+def _nearest(task: _Task, signals: list[str], month: str, before: bool) -> pl.DataFrame:
+    """The nearest usable reading of each signal that a month holds outside the task's month."""
     border = zones.from_us(task.grid.start if before else task.grid.end)
     side = pl.col("ts") < border if before else pl.col("ts") >= border
-    for month in months:
-        frame = (
-            scan_table(task.readings, task.device, [month])
-            .filter((pl.col("signal") == signal) & side & keep)
-            .select("signal", "ts", "value")
-            .collect()
-            .sort("ts")
-        )
-        if len(frame):
-            nearest = frame.tail(1) if before else frame.head(1)
-            return nearest.with_columns(pl.col("ts").to_physical())
-    return None
+    near = (
+        scan_table(task.readings, task.device, [month])
+        .filter(pl.col("signal").is_in(signals) & side)
+        .select("signal", "ts", "value")
+        .collect()
+    )
+    ignored = task.events.filter(pl.col("ts_end").is_not_null() & pl.col("signal").is_in(signals))
+    for signal, start, end in ignored.select("signal", "ts", "ts_end").iter_rows():
+        near = near.filter(~((pl.col("signal") == signal) & pl.col("ts").is_between(start, end)))
+    pick = pl.col("ts").max() if before else pl.col("ts").min()
+    return near.filter(pl.col("ts") == pick.over("signal")).with_columns(pl.col("ts").to_physical())

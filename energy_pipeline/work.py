@@ -8,18 +8,16 @@ lake and nowhere else, so any crash and any order of runs leads to the same end.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from deltalake import DeltaTable
-
 from energy_pipeline.loading.load import load_is_due
-from energy_pipeline.resources.lake import Lake, numbers_of
+from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.raw_files import RawFile
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import Settings
 
 INGEST_TABLES = ("source_files", "signals", "readings", "rejected_readings", "counter_events")
-UNTRACKED = ("check_results", "resistance_steps", "cell_months", "soc_turning_points", "battery_days", "rainflow", "sat_explained", "resistance")
+UNTRACKED = ("check_results",)
 MONTH_TABLES = tuple(
-    t.name for t in TABLES.values() if t.partition_by == ("device", "month") and t.name not in INGEST_TABLES and t.name not in UNTRACKED
+    t.name for t in TABLES.values() if t.partition_by == ("device", "month") and t.name not in INGEST_TABLES
 )
 DEVICE_TABLES = tuple(
     t.name for t in TABLES.values()
@@ -69,70 +67,60 @@ def due_work(
         files: files of each device as discovered.
         now_s: the present time [s since 1970], to leave young files alone.
     """
-    tables = _open_all(lake)
-    work = []
+    work: list[Work] = []
     for device in sorted({*files, *lake.devices()}):
         if device in files and load_is_due(lake, settings, device, files[device], now_s):
-            work.append(Work("ingest", device, _loaded(tables, device) + 1))
+            work.append(Work("ingest", device, _loaded(lake, device) + 1))
         else:
-            work.extend(_after_ingest(lake, tables, settings, device))
+            work.extend(_after_ingest(lake, settings, device))
     if not work:
-        work.extend(_fleet(lake, tables, settings))
+        work.extend(_fleet(lake, settings))
     return work
 
 
-def _open_all(lake: Lake) -> dict[str, DeltaTable]:
-    return {name: lake.open(name) for name in TABLES}
+def _loaded(lake: Lake, device: str) -> int:
+    return lake.number("readings", f"load:{device}")
 
 
-def _loaded(tables: dict[str, DeltaTable], device: str) -> int:
-    key = f"load:{device}"
-    return numbers_of(tables["readings"], [key])[key]
-
-
-def _after_ingest(lake: Lake, tables: dict[str, DeltaTable], settings: Settings, device: str) -> list[Work]:
-    loaded = _loaded(tables, device)
+def _after_ingest(lake: Lake, settings: Settings, device: str) -> list[Work]:
+    loaded = _loaded(lake, device)
     if loaded == 0:
         return []
-    months = due_months(lake, settings, device, tables)
+    months = due_months(lake, settings, device)
     if months:
         return [Work("months", device, loaded, span) for span in _ranges(months)]
     key = device_key(device, settings.derived_digest(device))
-    behind = [t for t in DEVICE_TABLES if numbers_of(tables[t], [key])[key] < loaded]
+    behind = [t for t in DEVICE_TABLES if lake.number(t, key) < loaded]
     return [Work("device", device, loaded)] if behind else []
 
 
-def due_months(
-    lake: Lake, settings: Settings, device: str, tables: dict[str, DeltaTable] | None = None
-) -> list[str]:
+def due_months(lake: Lake, settings: Settings, device: str) -> list[str]:
     """Return the months of a device for which some month table is behind `readings`, in order."""
-    tables = tables or _open_all(lake)
-    stored = lake.months(device)
+    # Months whose readings are gone count as long as a table still has rows of them; none lies before the first month.
+    held = {m for table in ("readings", *MONTH_TABLES) for m in lake.months(device, table)}
+    stored = sorted(m for m in held if m >= settings.first_month)
     if not stored:
         return []
     digest = settings.derived_digest(device)
     # A reading may be held into a month that has none itself, and a register's line crosses months without rows.
     candidates = _all_months(stored[0], _next_month(stored[-1]))
-    numbers = numbers_of(tables["readings"], [f"{device}|{m}" for m in candidates])
-    due = []
-    for month in candidates:
-        wanted = numbers[f"{device}|{month}"]
-        key = month_key(device, month, digest)
-        if wanted and any(numbers_of(tables[t], [key])[key] < wanted for t in MONTH_TABLES):
-            due.append(month)
-    return due
+    wanted = month_numbers(lake, device, candidates)
+    keys = {m: month_key(device, m, digest) for m in candidates}
+    done = [lake.numbers(table, keys.values()) for table in MONTH_TABLES]
+    return [m for m in candidates if wanted[m] and any(numbers[keys[m]] < wanted[m] for numbers in done)]
 
 
 def month_numbers(lake: Lake, device: str, months: Iterable[str]) -> dict[str, int]:
     """Return the load number that each month of a device has to be computed from."""
-    numbers = numbers_of(lake.open("readings"), [f"{device}|{m}" for m in months])
-    return {m: numbers[f"{device}|{m}"] for m in months}
+    keys = {m: f"{device}|{m}" for m in months}
+    numbers = lake.numbers("readings", keys.values())
+    return {m: numbers[key] for m, key in keys.items()}
 
 
-def _fleet(lake: Lake, tables: dict[str, DeltaTable], settings: Settings) -> list[Work]:
+def _fleet(lake: Lake, settings: Settings) -> list[Work]:
     keys = {d: device_key(d, settings.derived_digest(d)) for d in lake.devices()}
-    loads = {d: _loaded(tables, d) for d in keys}
-    done = numbers_of(tables[FLEET_TABLE], keys.values())
+    loads = {d: _loaded(lake, d) for d in keys}
+    done = lake.numbers(FLEET_TABLE, keys.values())
     if any(done[keys[d]] < loads[d] for d in keys):
         return [Work("fleet", "", sum(loads.values()))]
     return []

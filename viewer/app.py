@@ -32,7 +32,7 @@ ENV_HOSTS, ENV_USER, ENV_PASSWORD, ENV_SECRET = (
 def create_app(settings: Settings, hosts: tuple[str, ...] = ()) -> FastAPI:
     """Return the server for one lake: the pages at `/`, the state of the tables at `/health`."""
     stack_fixes.apply_once()
-    pn.extension("tabulator", "plotly", design="material", defer_load=False, notifications=False, console_output="disable")
+    pn.extension("tabulator", "plotly", notifications=False, console_output="disable")
     store = Store(settings)
     app = FastAPI(title=TITLE, docs_url="/docs", redoc_url=None)
 

@@ -54,7 +54,7 @@ class Catalog:
                 r["device"], "bess" if r["bess"] else "meter" if r["meter"] else "other",
                 self._settings.zone_of(r["device"]), r["first_ts"], r["last_ts"],
             )
-            for r in sorted(spans.to_dicts(), key=lambda r: natural(r["device"]))
+            for r in sorted(spans.to_dicts(), key=lambda r: natural(r["device"].lower()))
         ]
 
     def device(self, name: str) -> DeviceInfo | None:

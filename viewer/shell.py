@@ -101,8 +101,8 @@ class Shell:
     def _menu_picked(self, event: object) -> None:
         active = event.new
         index = active[0] if isinstance(active, tuple | list) and active else active
-        if isinstance(index, int):
-            self.session.selection.param.update(page=list(PAGES)[index], tab="")
+        if isinstance(index, int) and list(PAGES)[index] != self.session.selection.page:
+            self.session.selection.param.update(page=list(PAGES)[index], tab="", signal="")
 
     def _switch_language(self, _event: object) -> None:
         selection = self.session.selection

@@ -4,6 +4,7 @@ The words stand in `words/`, one dictionary per subject, as `key: (German, Engli
 `UnknownText`; a test holds every key that the code uses against the dictionaries.
 """
 
+import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -90,8 +91,10 @@ class Texts:
 
 def _digits(value: float) -> int:
     size = abs(value)
-    if size >= 1000 or size == 0:  # noqa: PLR2004
+    if size >= 1000 or value == int(value):  # noqa: PLR2004
         return 0
+    if size < 0.1:  # noqa: PLR2004
+        return min(2 - math.floor(math.log10(size)), 8)
     return 1 if size >= 100 else 2 if size >= 1 else 3  # noqa: PLR2004
 
 

@@ -30,7 +30,10 @@ THEME = {
     },
 }
 PAGE_SX = {
-    "& .MuiAppBar-root.header": {"backgroundColor": BAR, "backgroundImage": "none", "boxShadow": "none"},
+    "& .MuiAppBar-root.header": {
+        "backgroundColor": f"{BAR} !important", "backgroundImage": "none !important", "boxShadow": "none", "color": "#ffffff",
+    },
+    "& .MuiAppBar-root.header .MuiIconButton-root": {"color": "#ffffff"},
     "& .title": {"whiteSpace": "nowrap"},
     "& .main-content": {"overflowX": "hidden"},
 }

@@ -9,16 +9,21 @@ from datetime import timedelta
 import polars as pl
 from dagster import AssetsDefinition
 
-from energy_pipeline.assets.common import MonthBuild, device_asset, month_asset
+from energy_pipeline.assets.common import DeviceBuild, MonthBuild, device_asset, month_asset
 from energy_pipeline.compute import zones
+from energy_pipeline.compute.battery_days import build_battery_days, build_soc_turning_points
 from energy_pipeline.compute.capacity import build_capacity
 from energy_pipeline.compute.cell_ends import build_cell_ends
 from energy_pipeline.compute.cell_health import build_cell_health
+from energy_pipeline.compute.cell_months import build_cell_months
 from energy_pipeline.compute.charge_cycles import build_charge_cycles
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.degradation_fits import build_degradation_fits
+from energy_pipeline.compute.rainflow import build_rainflow
 from energy_pipeline.compute.regimes import build_regimes
+from energy_pipeline.compute.resistance import build_resistance, build_resistance_steps
 from energy_pipeline.compute.sat_daily import build_sat_daily
+from energy_pipeline.compute.sat_explained import build_sat_explained
 from energy_pipeline.compute.sat_voltage import build_sat_voltage
 from energy_pipeline.partitions import Partitions
 from energy_pipeline.resources.lake import Lake
@@ -50,48 +55,43 @@ def build_battery_months(parts: Partitions) -> list[AssetsDefinition]:
             ctx, month, readings_around(lake, ctx, month), lake.read("charge_cycles", ctx.device, [month])
         )
 
+    both = ["readings", "charge_cycles"]
     return [
         month_asset(parts, "charge_cycles", ["readings", "signals"], CHARGES, from_readings(build_charge_cycles)),
-        month_asset(parts, "sat_voltage", ["readings", "charge_cycles"], CHARGES, from_segments(build_sat_voltage)),
-        month_asset(parts, "cell_ends", ["readings", "charge_cycles"], CHARGES, from_segments(build_cell_ends)),
+        month_asset(parts, "sat_voltage", both, CHARGES, from_segments(build_sat_voltage)),
+        month_asset(parts, "cell_ends", both, CHARGES, from_segments(build_cell_ends)),
+        month_asset(parts, "resistance_steps", both, CHARGES, from_segments(build_resistance_steps)),
+        month_asset(parts, "battery_days", both, CHARGES, from_segments(build_battery_days)),
+        month_asset(parts, "soc_turning_points", ["readings"], CHARGES, from_readings(build_soc_turning_points)),
+        month_asset(parts, "cell_months", ["readings"], CHARGES, from_readings(build_cell_months)),
     ]
+
+
+# Device tables in the order in which they are made: name, how it is computed, and the tables that it reads. Each
+# function takes the device's context and these tables' rows, in this order.
+DEVICE_TABLES: tuple[tuple[str, Callable[..., pl.DataFrame], tuple[str, ...]], ...] = (
+    ("sat_daily", build_sat_daily, ("sat_voltage", "charge_cycles", "resolution_1d")),
+    ("regimes", build_regimes, ("sat_daily",)),
+    (
+        "capacity", build_capacity,
+        ("charge_cycles", "sat_voltage", "resolution_1d", "battery_days", "soc_turning_points"),
+    ),
+    ("degradation_fits", build_degradation_fits, ("sat_daily", "regimes", "capacity", "charge_cycles")),
+    (
+        "cell_health", build_cell_health,
+        ("sat_daily", "charge_cycles", "cell_ends", "degradation_fits", "resolution_1d", "resistance_steps",
+         "cell_months"),
+    ),
+    ("rainflow", build_rainflow, ("soc_turning_points",)),
+    ("resistance", build_resistance, ("resistance_steps",)),
+    ("sat_explained", build_sat_explained, ("sat_daily", "regimes")),
+)
 
 
 def build_battery_devices(parts: Partitions) -> list[AssetsDefinition]:
     """Return the assets of the tables that need a system's whole history."""
-    return [
-        device_asset(
-            parts, "sat_daily", ["sat_voltage", "charge_cycles", "resolution_1d"], CELLS,
-            lambda lake, ctx: build_sat_daily(
-                ctx, lake.read("sat_voltage", ctx.device), lake.read("charge_cycles", ctx.device),
-                lake.read("resolution_1d", ctx.device),
-            ),
-        ),
-        device_asset(
-            parts, "regimes", ["sat_daily"], CELLS,
-            lambda lake, ctx: build_regimes(ctx, lake.read("sat_daily", ctx.device)),
-        ),
-        device_asset(
-            parts, "capacity", ["charge_cycles", "sat_voltage", "resolution_1d"], CELLS,
-            lambda lake, ctx: build_capacity(
-                ctx, lake.read("charge_cycles", ctx.device), lake.read("sat_voltage", ctx.device),
-                lake.read("resolution_1d", ctx.device),
-            ),
-        ),
-        device_asset(
-            parts, "degradation_fits", ["sat_daily", "regimes", "capacity", "charge_cycles"], CELLS,
-            lambda lake, ctx: build_degradation_fits(
-                ctx, lake.read("sat_daily", ctx.device), lake.read("regimes", ctx.device),
-                lake.read("capacity", ctx.device), lake.read("charge_cycles", ctx.device),
-            ),
-        ),
-        device_asset(
-            parts, "cell_health", ["sat_daily", "charge_cycles", "cell_ends", "degradation_fits", "resolution_1d"],
-            CELLS,
-            lambda lake, ctx: build_cell_health(
-                ctx, lake.read("sat_daily", ctx.device), lake.read("charge_cycles", ctx.device),
-                lake.read("cell_ends", ctx.device), lake.read("degradation_fits", ctx.device),
-                lake.read("resolution_1d", ctx.device),
-            ),
-        ),
-    ]
+
+    def of(build: Callable[..., pl.DataFrame], reads: tuple[str, ...]) -> DeviceBuild:
+        return lambda lake, ctx: build(ctx, *(lake.read(name, ctx.device) for name in reads))
+
+    return [device_asset(parts, name, reads, CELLS, of(build, reads)) for name, build, reads in DEVICE_TABLES]

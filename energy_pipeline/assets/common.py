@@ -76,11 +76,19 @@ def result(name: str, rows: Mapping[str, int], lake: Lake, extra: Mapping[str, o
     return MaterializeResult(asset_key=name, metadata=metadata)
 
 
-def replace_month(lake: Lake, settings: Settings, name: str, ctx: DeviceContext, month: str, build: MonthBuild) -> int:
-    """Compute one month of a device and replace it in a table; return its rows."""
-    number = month_numbers(lake, ctx.device, [month])[month]
-    numbers = {month_key(ctx.device, month, settings.derived_digest(ctx.device)): number}
-    return lake.replace(name, Scope(ctx.device, (month,)), lambda: build(lake, ctx, month), numbers)
+def replace_months(
+    lake: Lake, settings: Settings, name: str, ctx: DeviceContext, months: list[str], build: MonthBuild
+) -> dict[str, int]:
+    """Compute months of a device and replace them in a table; return the rows per partition."""
+    digest = settings.derived_digest(ctx.device)
+    wanted = month_numbers(lake, ctx.device, months)
+    numbers = {m: (month_key(ctx.device, m, digest), wanted[m]) for m in months}
+
+    def done(month: str) -> None:
+        report_progress(months.index(month) + 1, len(months), f"{name} {ctx.device} {month}")
+
+    rows = lake.replace_months(name, ctx.device, lambda month: build(lake, ctx, month), numbers, done)
+    return {f"{ctx.device}|{month}": count for month, count in rows.items()}
 
 
 def replace_device(lake: Lake, settings: Settings, name: str, ctx: DeviceContext, build: DeviceBuild) -> int:
@@ -102,12 +110,9 @@ def month_asset(
     )
     def month_table(context: AssetExecutionContext, site: SiteResource) -> MaterializeResult:
         lake, settings = site.lake(), site.settings()
-        rows = {}
+        rows: dict[str, int] = {}
         for device, months in months_of(context).items():
-            ctx = site.context(device)
-            for i, month in enumerate(months):
-                rows[f"{device}|{month}"] = replace_month(lake, settings, name, ctx, month, build)
-                report_progress(i + 1, len(months), f"{name} {device} {month}")
+            rows |= replace_months(lake, settings, name, site.context(device), months, build)
         return result(name, rows, lake)
 
     return month_table

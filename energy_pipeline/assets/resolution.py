@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, multi_asset
 
-from energy_pipeline.aggregation import aggregate_device_month
+from energy_pipeline.aggregation import aggregate_months
 from energy_pipeline.assets.common import ONE_RUN, result, table_spec
 from energy_pipeline.partitions import Partitions, months_of
 from energy_pipeline.progress import report_progress
@@ -29,11 +29,13 @@ def build_resolution(parts: Partitions) -> list[AssetsDefinition]:
         lake, settings = site.lake(), site.settings()
         rows: dict[str, dict[str, int]] = {level: {} for level in LEVELS}
         for device, months in months_of(context).items():
-            for i, month in enumerate(months):
-                counts = aggregate_device_month(lake, settings, device, month)
+            def done(month: str, device: str = device, months: list[str] = months) -> None:
+                report_progress(months.index(month) + 1, len(months), f"resolution {device} {month}")
+
+            counts = aggregate_months(lake, settings, device, months, done)
+            for month in months:
                 for level in LEVELS:
-                    rows[level][f"{device}|{month}"] = counts[level]
-                report_progress(i + 1, len(months), f"resolution {device} {month}")
+                    rows[level][f"{device}|{month}"] = counts[month][level]
         for level in LEVELS:
             yield result(RESOLUTIONS[level].name, rows[level], lake)
 

@@ -5,6 +5,8 @@ two opposite ends the charge of all segments is summed, corrected by the current
 Next: `capacity.py`, which makes the table.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 
@@ -57,16 +59,16 @@ def anchored_charges(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataF
     amount = np.nan_to_num(cycles["true_ah"].fill_null(np.nan).to_numpy(), nan=np.nan) * sign
     total = np.concatenate([[0.0], np.cumsum(amount)]) if np.isfinite(amount).all() else None
     rows = []
-    for a, b in zip(at[:-1], at[1:], strict=True):
-        if anchor[a] == anchor[b] or not _sound(cycles[int(a) : int(b) + 1], battery):
+    for a, b in pairwise(at.tolist()):
+        if anchor[a] == anchor[b] or not _sound(cycles[a : b + 1], battery):
             continue
         q = float(total[b + 1] - total[a + 1]) if total is not None else float(amount[a + 1 : b + 1].sum())
         if np.isfinite(q) and q * anchor[b] > 0:
-            hours = float(cycles["duration_s"][int(a) + 1 : int(b) + 1].sum()) / 3600.0
+            hours = float(cycles["duration_s"][a + 1 : b + 1].sum()) / 3600.0
             kind = "charge" if anchor[b] == FULL else "discharge"
-            soc = (cycles["soc_end"][int(a)], cycles["soc_end"][int(b)])
+            soc = (cycles["soc_end"][a], cycles["soc_end"][b])
             swing = abs(soc[1] - soc[0]) if None not in soc else None
-            rows.append({"day": cycles["day"][int(b)], "kind": kind, "q_ah": abs(q), "hours": hours, "swing": swing})
+            rows.append({"day": cycles["day"][b], "kind": kind, "q_ah": abs(q), "hours": hours, "swing": swing})
     kinds = {"day": pl.Date, "kind": pl.String, "q_ah": pl.Float64, "hours": pl.Float64, "swing": pl.Float64}
     return pl.DataFrame(rows, schema=kinds)
 

@@ -1,8 +1,8 @@
 """`capacity`: capacity from field data beside what the BMS says, cycles done, and the DC round trip, per local day.
 
 The deciding value is charge between voltage-anchored ends (`anchors.py`); the one by SOC depends on the BMS and is
-never evidence alone. It is the charge between the operator's set point and the set voltage of an empty cell, which an
-operator may place within the full scale. Nameplate is an assumption of the settings and is named so. Next: `degradation_fits.py`.
+never evidence alone. It is the charge between the operator's set point and the set voltage of an empty cell, which
+need not span the whole cell. Nameplate is an assumption of the settings and is named so. Next: `degradation_fits.py`.
 """
 
 import numpy as np

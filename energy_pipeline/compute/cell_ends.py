@@ -73,4 +73,5 @@ def _rows(
         pl.Series("offset_mv", offset.ravel()).fill_nan(None), pl.Series("voltage_v", voltage.ravel()).fill_nan(None),
         pl.lit(ctx.device).alias("device"), pl.lit(month).alias("month"),
     )
-    return CELL_ENDS.conform(frame.drop_nulls("offset_mv").unique(["ts", "kind", "signal"]).sort("ts", "kind", "signal"))
+    keys = ["ts", "kind", "signal"]
+    return CELL_ENDS.conform(frame.drop_nulls("offset_mv").unique(keys).sort(keys))

@@ -35,7 +35,8 @@ def build_cell_health(
     stuck sensors and hours above the limits of temperature.
     """
     del charge_cycles  # part of the contract of the table; the ends it describes are in `cell_ends`
-    frame = ctx.signals.filter(pl.col("quantity") == "cell_voltage").select("signal", "pack", "cell").sort("pack", "cell")
+    cells = ctx.signals.filter(pl.col("quantity") == "cell_voltage")
+    frame = cells.select("signal", "pack", "cell").sort("pack", "cell")
     if frame.is_empty():
         return CELL_HEALTH.empty()
     ends = cell_ends if not cell_ends.is_empty() else CELL_ENDS.empty()
@@ -48,7 +49,8 @@ def build_cell_health(
     ):
         frame = frame.join(part, on="signal", how="left", maintain_order="left")
     frame = frame.join(_trend(fits), on=["pack", "cell"], how="left", nulls_equal=True, maintain_order="left")
-    frame = frame.join(_pack_spreads(ends, last, ctx.battery), on="pack", how="left", nulls_equal=True, maintain_order="left")
+    spreads = _pack_spreads(ends, last, ctx.battery)
+    frame = frame.join(spreads, on="pack", how="left", nulls_equal=True, maintain_order="left")
     frame = _temperatures(frame, ctx, daily, last)
     frame = rank_cells(frame).with_columns(
         (pl.col("stuck_hours") >= ctx.battery.stuck_h).fill_null(value=False).alias("stuck"),
@@ -116,17 +118,23 @@ def _resistance(steps: pl.DataFrame, last: date) -> pl.DataFrame:
 
 def _months(months: pl.DataFrame) -> pl.DataFrame:
     """Return the longest stuck time and the hours above the limits over all months."""
-    longest = pl.col("stuck_hours").arg_max()
+    since = pl.col("stuck_start_ts").sort_by("stuck_hours", nulls_last=False).last()
     return months.sort("month").group_by("signal").agg(
-        pl.col("stuck_hours").max(), pl.col("stuck_start_ts").get(longest, null_on_oob=True).alias("stuck_since_ts"),
-        pl.col("hours_above_warm").sum().alias("hours_above_35c"), pl.col("hours_above_hot").sum().alias("hours_above_45c"),
+        pl.col("stuck_hours").max(), since.alias("stuck_since_ts"),
+        _sum("hours_above_warm").alias("hours_above_35c"), _sum("hours_above_hot").alias("hours_above_45c"),
     )
+
+
+def _sum(name: str) -> pl.Expr:
+    """Return the sum, null where no value is known."""
+    return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum())
 
 
 def _pack_spreads(ends: pl.DataFrame, last: date, battery: BatterySettings) -> pl.DataFrame:
     """Return the median spread (max − min) per pack at each end [mV]."""
     recent = _recent(ends, last, battery.recent_days)
-    each = recent.group_by("pack", "ts", "kind").agg((pl.col("offset_mv").max() - pl.col("offset_mv").min()).alias("mv"))
+    width = pl.col("offset_mv").max() - pl.col("offset_mv").min()
+    each = recent.group_by("pack", "ts", "kind").agg(width.alias("mv"))
 
     def of(kind: str) -> pl.Expr:
         return pl.col("mv").filter(pl.col("kind") == kind).median()

@@ -15,8 +15,8 @@ def find_outliers(sat_daily: pl.DataFrame, battery: BatterySettings) -> pl.DataF
     """Return per signal `robust_z` (median of its last days), `outlier`, `outlier_since`.
 
     deviation = offset − median of the cell's own offsets over the 90 days before, minus the median deviation of all
-    cells that day; scale = 1.4826 × median |deviation| over the same days. An outlier exceeds both limits on five of the
-    last seven qualified days.
+    cells that day; scale = 1.4826 × median |deviation| over the same days. An outlier exceeds both limits on five of
+    the last seven qualified days.
     """
     window = f"{battery.outlier_median_days}d"
     rows = sat_daily.filter(pl.col("qualified") & pl.col("sat_offset_mv").is_not_null()).sort("signal", "day")

@@ -16,8 +16,9 @@ def temperatures_at(ctx: DeviceContext, readings: pl.LazyFrame, at: Int) -> pl.D
 
     A cell without a sensor of its own gets the mean of its pack, without one there the mean of all, else null.
     """
-    cells = ctx.signals.filter(pl.col("quantity") == "cell_voltage").select("signal", "pack", "cell").sort("signal")
-    sensors = ctx.signals.filter(pl.col("quantity") == "cell_temperature").select("signal", "pack", "cell").sort("signal")
+    places = ctx.signals.select("signal", "pack", "cell", "quantity").sort("signal")
+    cells = places.filter(pl.col("quantity") == "cell_voltage").drop("quantity")
+    sensors = places.filter(pl.col("quantity") == "cell_temperature").drop("quantity")
     frame = cells.join(pl.DataFrame({"charge": np.arange(len(at))}), how="cross")
     names = sensors["signal"].to_list()
     if not names:

@@ -56,7 +56,8 @@ class LineCost:
 
     def __init__(self, t: Float, y: Float) -> None:
         tc, yc = t - t.mean(), y - y.mean()
-        self.sums = np.vstack([np.zeros(6), np.cumsum(np.c_[np.ones_like(tc), tc, tc * tc, yc, tc * yc, yc * yc], axis=0)])
+        terms = np.column_stack([np.ones_like(tc), tc, tc * tc, yc, tc * yc, yc * yc])
+        self.sums = np.vstack([np.zeros(6), np.cumsum(terms, axis=0)])
 
     def __call__(self, a: np.ndarray, b: np.ndarray) -> Float:
         """Return the cost of each [a, b); a and b broadcast."""
@@ -116,5 +117,4 @@ def find_changes(t: Float, y: Float, *, minimum: int, penalty: float, floor: flo
 
 
 def _line_at(t: Float, y: Float, a: int, b: int, at: int) -> float:
-    slope, level = np.polyfit(t[a:b] - t[at], y[a:b], 1)
-    return float(level)
+    return float(np.polyfit(t[a:b] - t[at], y[a:b], 1)[1])

@@ -42,7 +42,8 @@ def count_cycles(
     hours = float(flow["hours"].sum() or 0.0)
     volts = float(flow["volt_h"].sum() or 0.0) / hours if hours > 0 else None
     by_energy = pl.col("kwh").cum_sum() * 1000.0 / (2.0 * nameplate * volts) if volts else pl.lit(None, pl.Float64)
-    flow = flow.select("day", (pl.col("ah").cum_sum() / (2.0 * nameplate)).alias("efc_ah"), by_energy.alias("efc_energy"))
+    by_charge = pl.col("ah").cum_sum() / (2.0 * nameplate)
+    flow = flow.select("day", by_charge.alias("efc_ah"), by_energy.alias("efc_energy"))
     swing = soc_swings(cycles, points, battery.soc_hysteresis, zone)
     share = capacity_ah / nameplate if capacity_ah else None
     scaled = pl.col("swing").cum_sum() / 200.0 * share if share else pl.lit(None, pl.Float64)
@@ -96,7 +97,6 @@ def round_trips(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
 
 def _window_start(soc: Float, cycle: Float, k: int, battery: BatterySettings) -> int | None:
     """Return the latest segment whose end has the SOC of segment k's end, far enough back in cycles."""
-    good = np.flatnonzero(
-        (np.abs(soc[:k] - soc[k]) <= battery.round_trip_soc) & (cycle[k + 1] - cycle[1 : k + 1] >= battery.round_trip_efc)
-    )
+    closes = np.abs(soc[:k] - soc[k]) <= battery.round_trip_soc
+    good = np.flatnonzero(closes & (cycle[k + 1] - cycle[1 : k + 1] >= battery.round_trip_efc))
     return int(good[-1]) if len(good) else None

@@ -124,7 +124,8 @@ def _capacity_family(ctx: DeviceContext, capacity: pl.DataFrame, charge_cycles: 
     if rows.is_empty():
         if capacity.is_empty() and charge_cycles.is_empty():
             return []
-        empty = FitSeries(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64), None, None, CAPACITY_PERCENT, "system")
+        none = np.empty(0, np.int64)
+        empty = FitSeries(none, np.empty(0), none, None, None, CAPACITY_PERCENT, "system")
         return [Family(np.empty(0), [], np.empty(0), [empty])]
     days = rows["day"].to_list()
     number = rows["day"].cast(pl.Int32).to_numpy().astype(np.float64)
@@ -142,4 +143,5 @@ def cycles_by_day(charge_cycles: pl.DataFrame, days: Sequence[Any], ctx: DeviceC
     per_day = known.group_by("day").agg(pl.col("charge_ah").sum()).sort("day")
     total = np.concatenate([[0.0], np.cumsum(per_day["charge_ah"].to_numpy())]) / (2.0 * ctx.battery.nameplate_ah)
     have = per_day["day"].to_numpy().astype("datetime64[D]")
-    return np.asarray(total[np.searchsorted(have, np.array(days, dtype="datetime64[D]"), side="right")], dtype=np.float64)
+    done = np.searchsorted(have, np.array(days, dtype="datetime64[D]"), side="right")
+    return np.asarray(total[done], dtype=np.float64)

@@ -86,7 +86,9 @@ def _floor(quantity: str, battery: BatterySettings) -> float:
     step = battery.voltage_quantum_mv
     if quantity == "sat_offset_mv":
         return step**2 / 12.0
-    return (0.1 * step / battery.voltage("full_median_cell_v")) ** 2 / 12.0 if quantity == "sat_index_percent" else 1e-12
+    if quantity == "sat_index_percent":
+        return (0.1 * step / battery.voltage("full_median_cell_v")) ** 2 / 12.0
+    return 1e-12
 
 
 def _delta(quantity: str, battery: BatterySettings) -> float:

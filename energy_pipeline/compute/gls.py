@@ -38,7 +38,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class GridFit:
-    """Fits of one series at every grid point: likelihood [G], coefficients [G, p], covariance [G, p, p], variance [G]."""
+    """Fits of one series at all grid points: likelihood [G], coefficients [G, p], covariance [G, p, p], variance [G]."""
 
     loglik: Float
     beta: Float

@@ -5,6 +5,7 @@ and counts as half cycles. Works on turning points of the whole history. Next: `
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -78,7 +79,7 @@ def count_rainflow(points: Float) -> Cycles:
             mean.append((stack[-2] + stack[-3]) / 2.0)
             count.append(1.0)
             del stack[-3:-1]
-    for a, b in zip(stack[:-1], stack[1:], strict=True):
+    for a, b in pairwise(stack):
         if a != b:
             depth.append(abs(b - a))
             mean.append((a + b) / 2.0)
@@ -99,7 +100,8 @@ def build_rainflow(ctx: DeviceContext, soc_turning_points: pl.DataFrame) -> pl.D
     frame = pl.DataFrame({"depth_low": low, "mean_low": middle, "depth": cycles.depth, "n": cycles.count})
     return RAINFLOW.conform(
         frame.group_by("depth_low", "mean_low").agg(
-            pl.col("n").sum().alias("cycles"), (pl.col("n") * pl.col("depth") / 100.0).sum().alias("equivalent_full_cycles")
+            pl.col("n").sum().alias("cycles"),
+            (pl.col("n") * pl.col("depth") / 100.0).sum().alias("equivalent_full_cycles"),
         ).with_columns(
             (pl.col("depth_low") + DEPTH_STEP).alias("depth_high"), (pl.col("mean_low") + MEAN_STEP).alias("mean_high"),
             pl.lit(ctx.device).alias("device"),

@@ -27,9 +27,12 @@ def build_sat_daily(
     """Build the day ledger of every cell from the device's first to its last day.
 
     `daily` (the `resolution_1d` rows of the device) tells a day without readings (`no_data`) from one without a charge
-    (`no_charge`); without it, days of the first kind are counted as the second unless the whole system has a segment.
+    (`no_charge`); without it both are `no_charge`. `charge_cycles` is part of the table's inputs: what it says about
+    the charges stands in the rows of `sat_voltage` already.
     """
-    cells = ctx.signals.filter(pl.col("quantity") == "cell_voltage").select("signal", "pack", "cell").sort("pack", "cell")
+    del charge_cycles
+    places = ctx.signals.filter(pl.col("quantity") == "cell_voltage").select("signal", "pack", "cell")
+    cells = places.sort("pack", "cell", "signal")
     span = device_days(ctx)
     if cells.is_empty() or span is None:
         return SAT_DAILY.empty()
@@ -42,7 +45,7 @@ def build_sat_daily(
         "sat_offset_mv", "temperature_end_c",
     )
     frame = grid.join(rows, on=["charge_end_ts", "signal"], how="left")
-    frame = frame.with_columns(_reason(ctx.battery, _known_days(ctx, daily, charge_cycles, days)).alias("reason"))
+    frame = frame.with_columns(_reason(ctx.battery, _known_days(ctx, daily, days)).alias("reason"))
     frame = frame.with_columns(pl.col("reason").is_null().alias("qualified"))
     return SAT_DAILY.conform(_add_index(frame, ctx.battery).with_columns(pl.lit(ctx.device).alias("device")))
 
@@ -86,9 +89,7 @@ def choose_charge_of_day(charges: pl.DataFrame) -> pl.DataFrame:
     return ordered.unique("day", keep="first", maintain_order=True)
 
 
-def _known_days(
-    ctx: DeviceContext, daily: pl.DataFrame | None, charge_cycles: pl.DataFrame, days: pl.DataFrame
-) -> pl.DataFrame:
+def _known_days(ctx: DeviceContext, daily: pl.DataFrame | None, days: pl.DataFrame) -> pl.DataFrame:
     """Return (signal, day) pairs with readings; without `daily`, null stands for not known."""
     if daily is None or daily.is_empty():
         return days.with_columns(pl.lit(None, pl.String).alias("signal"))

@@ -198,7 +198,8 @@ def offsets_from_median(
     """Return each cell's offset from the median cell, over common instants [mV].
 
     `levels` is cells × charges × instants [V]. An instant counts when at least `min_cells` of the cells have a value;
-    a cell needs `min_instants` of them. Only the `most` instants nearest to the end are used. Returns offset and number of instants per cell × charge, and the instants used.
+    a cell needs `min_instants` of them. Only the `most` instants nearest to the end are used. Returns offset and
+    number of instants per cell × charge, and the instants used.
     """
     known = np.isfinite(levels)
     used = known.mean(axis=0) >= min_cells

@@ -36,7 +36,7 @@ VERDICTS = {
     ),
     "no_established_trend": Text(
         "kein gesicherter Trend", "no established trend",
-        "Weder ein Trend noch Stabilität ist belegt. Die kleinste Steigung, die diese Daten zeigen könnten, steht dabei.",
+        "Weder Trend noch Stabilität sind belegt. Die kleinste Steigung, die diese Daten zeigen könnten, steht dabei.",
         "Neither a trend nor stability is shown. The smallest slope that these data could show is given.",
     ),
     "insufficient_data": Text(
@@ -132,6 +132,7 @@ EXPLAINED = {
     "total": Text("Unterschied zum Ausgangswert", "difference from baseline"),
     "few_days": Text("zu wenige Tage", "too few days"),
     "does_not_vary": Text("ändert sich zu wenig", "does not vary enough"),
+    "not_separable": Text("von anderen Einflüssen nicht zu trennen", "cannot be told from other factors"),
     "not_measured": Text("nicht gemessen", "not measured"),
 }
 NOTES = {

@@ -54,6 +54,10 @@ def _ranks(score: Float, se: Float) -> list[pl.Series]:
         weaker = (difference > 0).sum(axis=1) + 1
         surely_weaker = (difference > apart).sum(axis=1) + 1
         surely_stronger = (-difference > apart).sum(axis=1)
-    out = {"weakness_rank": weaker, "weakness_rank_low": surely_weaker, "weakness_rank_high": known.sum() - surely_stronger}
-    ranks = [pl.Series(n, [int(v) if k else None for v, k in zip(x, known, strict=True)], pl.Int32) for n, x in out.items()]
+    worst = known.sum() - surely_stronger
+    out = {"weakness_rank": weaker, "weakness_rank_low": surely_weaker, "weakness_rank_high": worst}
+    ranks = [
+        pl.Series(name, [int(v) if k else None for v, k in zip(x, known, strict=True)], pl.Int32)
+        for name, x in out.items()
+    ]
     return [pl.Series("weakness_score", score).fill_nan(None), *ranks]

@@ -39,8 +39,8 @@ class MonthIndex:
         return int(np.searchsorted(self.borders, us, side="right")) - 1
 
     def between(self, low: int, high: int) -> list[str]:
-        """Months that the closed span touches."""
-        return list(self.months[self.at(low) : self.at(high) + 1])
+        """Months that the closed span touches, as far as they are allowed ones."""
+        return list(self.months[max(self.at(low), 0) : self.at(high) + 1])
 
     def slices(self, ts: Int) -> Iterator[tuple[str, slice]]:
         """Months of sorted times, with the part of them that each month holds."""

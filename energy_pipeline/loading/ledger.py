@@ -62,10 +62,10 @@ class Ledger:
         """Forget what is rebuilt, rename, and mark files that have gone."""
         for path in plan.forget:
             self.files.pop(path, None)
-        for old, new in plan.renamed.items():
-            self.files[new] = {
-                s: {**row, "path": new, "load": self.load} for s, row in self.files.pop(old).items()
-            }
+        moved = {old: self.files.pop(old) for old in plan.renamed}
+        for old, file in plan.renamed.items():
+            now = {"path": file.path, "mtime_ns": file.mtime_ns, "status": "read", "reason": None, "load": self.load}
+            self.files[file.path] = {s: {**row, **now} for s, row in moved[old].items()}
         for path in plan.vanished:
             for row in self.files.get(path, {}).values():
                 row.update(status="vanished", reason="the file is gone; its rows are kept", load=self.load)

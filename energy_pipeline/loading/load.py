@@ -35,7 +35,7 @@ from energy_pipeline.loading.ledger import (
 )
 from energy_pipeline.loading.plan import FileWork, LoadPlan, ledger_entries, plan_load
 from energy_pipeline.loading.spool import Spool
-from energy_pipeline.parallel import ordered_map
+from energy_pipeline.parallel import ordered_map, prefetched
 from energy_pipeline.resources.lake import (
     ATTEMPTS,
     Lake,
@@ -402,7 +402,7 @@ class _Load:
         table = TABLES["readings"]
         if rewritten:
             months = sorted(rewritten | {m for _, ts, _ in spool for m in self.index.months_of(ts)})
-            rows = self._merged_stream(spool, months)
+            rows = prefetched(self._merged_stream(spool, months))
             first = next(rows, None)
             if first is None:
                 self.handle.delete(
@@ -413,7 +413,7 @@ class _Load:
                 stream = pa.RecordBatchReader.from_batches(first.schema, _chain(first, rows))
                 commit_stream(self.handle, table, stream, Scope(self.device, tuple(months)), numbers, metadata)
         elif spool.rows:
-            batches = self._new_stream(spool)
+            batches = prefetched(self._new_stream(spool))
             first = next(batches)
             stream = pa.RecordBatchReader.from_batches(first.schema, _chain(first, batches))
             commit_stream(self.handle, table, stream, None, numbers, metadata)
@@ -430,7 +430,7 @@ class _Load:
         condition = f"device = '{self.device}' AND (load = {self.number}"
         condition += f" OR signal IN ({quoted}))" if quoted else ")"
         if not self.rejects:
-            if handle.file_uris([("device", "=", self.device)]):
+            if handle.file_uris(file_pruning_predicate=[("device", "=", self.device)]):
                 handle.delete(condition)
             return
         frame = pl.concat([r.select(*REJECT_SCHEMA, "path") for r in self.rejects]).with_columns(
@@ -443,12 +443,10 @@ class _Load:
         months: set[str] = set()
         for ts in self.displaced.values():
             months |= self.index.months_of(ts)
-        stored = set(self.lake.months(self.device))
-        for signal in self.plan.rebuild:
-            old = self.stored_signals.filter(pl.col("signal") == signal)
-            if old.height and old["first_ts"][0] is not None:
-                first, last = (int(old[c].to_physical()[0]) for c in ("first_ts", "last_ts"))
-                months |= set(self.index.between(first, last)) & stored
+        if self.plan.rebuild:
+            # As stored: a new zone or first month may put the same rows into other months.
+            old = scan_table(self.handle, self.device, None).filter(pl.col("signal").is_in(sorted(self.plan.rebuild)))
+            months |= set(old.select(pl.col("month").unique()).collect()["month"])
         return months
 
     def _new_stream(self, spool: Spool) -> Iterator[pa.RecordBatch]:

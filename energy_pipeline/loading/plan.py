@@ -42,12 +42,15 @@ class FileWork:
 
 @dataclass
 class LoadPlan:
-    """Work of one load: files to read, signals to rebuild from scratch, and entries that only change their name."""
+    """Work of one load: files to read, signals to rebuild from scratch, and entries that only change their name.
+
+    `renamed` maps the path in the ledger to the file as it lies now; a file that came back keeps its path.
+    """
 
     read: list[FileWork] = field(default_factory=list)
     rebuild: set[str] = field(default_factory=set)
     forget: set[str] = field(default_factory=set)
-    renamed: dict[str, str] = field(default_factory=dict)
+    renamed: dict[str, RawFile] = field(default_factory=dict)
     vanished: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
 
@@ -92,15 +95,17 @@ def plan_load(
         entry = entries.get(file.path)
         if wait and now_s - file.mtime_ns / 1e9 < YOUNG_S and (entry is None or _changed(file, entry)):
             plan.waiting.append(file.path)
-        elif entry is None or entry.status == "vanished":
+        elif entry is None:
             fresh.append(file)
+        elif entry.status == "vanished" and _is_same_file(file, entry, settings_digest):
+            plan.renamed[file.path] = file  # away and back, as on a network folder: nothing to read
         elif entry.settings != settings_digest:
             _rebuild(plan, file, entry)
-        elif _changed(file, entry) or (entry.status == "pending" and not _is_young(file, now_s)):
+        elif entry.status == "vanished" or _changed(file, entry) or (entry.status == "pending" and not _is_young(file, now_s)):
             _judge_change(plan, file, entry)
-    gone = {p: e for p, e in entries.items() if p not in present and e.status != "vanished"}
+    gone = {p: e for p, e in entries.items() if p not in present}
     _match_renames(plan, fresh, gone, settings_digest)
-    plan.vanished = sorted(p for p in gone if p not in plan.renamed)
+    plan.vanished = sorted(p for p, e in gone.items() if p not in plan.renamed and e.status != "vanished")
     _complete_rebuilds(plan, files, entries)
     plan.read.sort(key=lambda w: w.file.path)
     return plan
@@ -116,15 +121,24 @@ def _changed(file: RawFile, entry: LedgerEntry) -> bool:
 
 def _rebuild(plan: LoadPlan, file: RawFile, entry: LedgerEntry) -> None:
     plan.rebuild.update(entry.signals)
-    plan.forget.add(file.path)
+    plan.forget.update((entry.path, file.path))
     plan.read.append(FileWork(file))
 
 
 def _judge_change(plan: LoadPlan, file: RawFile, entry: LedgerEntry) -> None:
     """Grown, or a pending last line that is now old enough: read on. Anything else: rebuild."""
+    if entry.status in {"empty", "unreadable"}:
+        plan.forget.add(file.path)  # nothing of it stands in the tables, so nothing has to be rebuilt
+        plan.read.append(FileWork(file))
+        return
     grown = file.size > entry.size or (entry.status == "pending" and not _changed(file, entry))
-    readable = entry.status in {"read", "pending"} and entry.signals and entry.read_bytes > 0 and not file.is_whole
-    if grown and readable and _same_start(file, entry) and _line_was_complete(file, entry):
+    readable = entry.signals and entry.read_bytes > 0 and not file.is_whole
+    try:
+        goes_on = grown and readable and _same_start(file, entry) and _line_was_complete(file, entry)
+    except OSError:  # gone or locked since it was listed: what is stored stays, the next load looks again
+        plan.waiting.append(file.path)
+        return
+    if goes_on:
         plan.read.append(FileWork(file, entry.read_bytes, entry))
     else:
         _rebuild(plan, file, entry)
@@ -146,32 +160,39 @@ def _match_renames(
 ) -> None:
     for file in fresh:
         for path, entry in sorted(gone.items()):
-            same = (
-                path not in plan.renamed and entry.size == file.size and entry.settings == settings_digest
-                and entry.status == "read" and entry.read_bytes > 0
-                and (file.is_whole or _same_start(file, entry))
-                and (not file.is_whole or head_digest(file, file.size) == entry.head)
-            )
-            if same:
-                plan.renamed[path] = file.path
+            if path not in plan.renamed and _is_same_file(file, entry, settings_digest):
+                plan.renamed[path] = file
                 break
         else:
             plan.read.append(FileWork(file))
 
 
+def _is_same_file(file: RawFile, entry: LedgerEntry, settings_digest: str) -> bool:
+    """True where a file holds exactly what the ledger says was read of an entry that has gone."""
+    read_whole = entry.status in {"read", "vanished"} and 0 < entry.read_bytes == entry.size
+    if not read_whole or entry.size != file.size or entry.settings != settings_digest:
+        return False
+    try:
+        return head_digest(file, file.size) == entry.head if file.is_whole else _same_start(file, entry)
+    except OSError:
+        return False
+
+
 def _complete_rebuilds(plan: LoadPlan, files: list[RawFile], entries: dict[str, LedgerEntry]) -> None:
     """A rebuilt signal is read from all its files; so are the other signals of those files, and so on."""
-    by_path = {f.path: f for f in files}
+    by_path = {f.path: f for f in files} | plan.renamed
     changed = True
     while changed:
         changed = False
         for path, entry in entries.items():
             if path in plan.forget or not plan.rebuild & set(entry.signals) or path not in by_path:
                 continue
-            plan.read = [w for w in plan.read if w.file.path != path]
-            _rebuild(plan, by_path[path], entry)
-            plan.renamed = {old: new for old, new in plan.renamed.items() if path not in (old, new)}
+            file = by_path[path]
+            plan.read = [w for w in plan.read if w.file.path != file.path]
+            plan.renamed.pop(path, None)
+            _rebuild(plan, file, entry)
             changed = True
     # Rows of a file that has gone cannot be read again: its signals keep what they have and take the rest in anew.
-    lost = {s for p, e in entries.items() if e.status == "vanished" or p in plan.vanished for s in e.signals}
+    away = {p for p, e in entries.items() if e.status == "vanished" and p not in by_path}
+    lost = {s for p in away.union(plan.vanished) for s in entries[p].signals}
     plan.rebuild -= lost

@@ -28,6 +28,7 @@ ATTEMPTS = 5
 COMMIT_RETRIES = 100  # a slow object store ran out of the default 15
 ROW_GROUP = 131_072
 RETENTION_HOURS = 7 * 24
+COMMIT_ROWS = 500_000
 
 
 class LakeBusyError(RuntimeError):
@@ -63,6 +64,7 @@ class Lake:
         """Remember where the lake is; nothing is touched until a table is used."""
         self.url = url.rstrip("/")
         self.options = dict(storage_options) if storage_options else None
+        self._readers: dict[str, DeltaTable] = {}
 
     def path(self, name: str) -> str:
         """Folder or URL of a table."""
@@ -70,7 +72,24 @@ class Lake:
 
     def exists(self, name: str) -> bool:
         """True where the table has been created."""
-        return DeltaTable.is_deltatable(self.path(name), storage_options=self.options)
+        return self.latest(name) is not None
+
+    def latest(self, name: str) -> DeltaTable | None:
+        """Return the present version of a table for reading; None where it has not been created.
+
+        The object is kept and brought up to date, which is ten times faster than opening it again. It is never
+        written through: a writer needs a handle of its own that stays at the version it began with.
+        """
+        table = self._readers.get(name)
+        if table is not None and ("://" in self.url or Path(self.path(name)).is_dir()):
+            table.update_incremental()
+            return table
+        try:
+            self._readers[name] = DeltaTable(self.path(name), storage_options=self.options)
+        except TableNotFoundError:
+            self._readers.pop(name, None)
+            return None
+        return self._readers[name]
 
     def open(self, name: str) -> DeltaTable:
         """Open a table, creating it first where it does not exist."""
@@ -95,9 +114,8 @@ class Lake:
 
     def scan(self, name: str, device: str | None = None, months: Iterable[str] | None = None) -> pl.LazyFrame:
         """Scan a table, restricted to a device and months by partition; empty where the table does not exist."""
-        if not self.exists(name):
-            return TABLES[name].empty().lazy()
-        return scan_table(DeltaTable(self.path(name), storage_options=self.options), device, months)
+        table = self.latest(name)
+        return TABLES[name].empty().lazy() if table is None else scan_table(table, device, months)
 
     def read(self, name: str, device: str | None = None, months: Iterable[str] | None = None) -> pl.DataFrame:
         """Read a table (see `scan`) into memory."""
@@ -105,30 +123,41 @@ class Lake:
 
     def number(self, name: str, app_id: str) -> int:
         """Return the number recorded under `app_id` in a table's log; 0 where there is none."""
-        if not self.exists(name):
-            return 0
-        return numbers_of(DeltaTable(self.path(name), storage_options=self.options), [app_id])[app_id]
+        return self.numbers(name, [app_id])[app_id]
 
-    def months(self, device: str) -> list[str]:
-        """Return the months in which a device has readings, in order."""
-        if not self.exists("readings"):
-            return []
-        table = DeltaTable(self.path("readings"), storage_options=self.options)
-        return sorted({p["month"] for p in table.partitions([("device", "=", device)])})
+    def numbers(self, name: str, app_ids: Iterable[str]) -> dict[str, int]:
+        """Return the numbers recorded under several app ids; 0 where there is none."""
+        table = self.latest(name)
+        return dict.fromkeys(app_ids, 0) if table is None else numbers_of(table, app_ids)
+
+    def months(self, device: str, name: str = "readings") -> list[str]:
+        """Return the months in which a table has rows of a device, in order."""
+        table = self.latest(name)
+        own = [("device", "=", device)]
+        return [] if table is None else sorted({p["month"] for p in table.partitions(file_pruning_predicate=own)})
+
+    def rows_per_month(self, name: str, device: str) -> dict[str, int]:
+        """Return the rows of a device per month, from the table's log alone."""
+        table = self.latest(name)
+        if table is None:
+            return {}
+        actions = pl.DataFrame(table.get_add_actions(flatten=True))
+        own = actions.filter(pl.col("partition.device") == device)
+        sums = own.group_by("partition.month").agg(pl.col("num_records").sum())
+        return dict(sums.sort("partition.month").iter_rows())
 
     def devices(self) -> list[str]:
         """Return the devices with a ledger of files, in order of name."""
-        if not self.exists("source_files"):
-            return []
-        table = DeltaTable(self.path("source_files"), storage_options=self.options)
-        return sorted({p["device"] for p in table.partitions()})
+        table = self.latest("source_files")
+        return [] if table is None else sorted({p["device"] for p in table.partitions()})
 
     def size_bytes(self) -> dict[str, int]:
         """Return the size of every table's present version [B]."""
         sizes = {}
         for name in TABLES:
-            if self.exists(name):
-                actions = DeltaTable(self.path(name), storage_options=self.options).get_add_actions()
+            table = self.latest(name)
+            if table is not None:
+                actions = table.get_add_actions()
                 sizes[name] = int(sum(pa.array(actions.column("size_bytes")).to_pylist()))
         return sizes
 
@@ -167,6 +196,41 @@ class Lake:
             f"run one writer per device at a time, then run again"
         )
         raise LakeBusyError(msg)
+
+    def replace_months(
+        self, name: str, device: str, compute: Callable[[str], pl.DataFrame], numbers: Mapping[str, tuple[str, int]],
+        done: Callable[[str], None] = lambda _: None,
+    ) -> dict[str, int]:
+        """Replace several months of a device, several to a commit while they are small.
+
+        Args:
+            name: the table.
+            device: the device.
+            compute: returns the rows of a month.
+            numbers: per month, in order, the app id and the number to record.
+            done: called with each month that has been computed.
+
+        Returns:
+            Rows per month.
+        """
+        rows: dict[str, int] = {}
+        held: dict[str, pl.DataFrame] = {}
+
+        def flush() -> None:
+            if held:
+                frame = pl.concat(held.values())
+                recorded = dict(numbers[m] for m in held)
+                self.replace(name, Scope(device, tuple(held)), lambda: frame, recorded)
+                held.clear()
+
+        for month in numbers:
+            held[month] = TABLES[name].conform(compute(month))
+            rows[month] = len(held[month])
+            done(month)
+            if sum(len(f) for f in held.values()) > COMMIT_ROWS:
+                flush()
+        flush()
+        return rows
 
     def maintain(self, retention_hours: int = RETENTION_HOURS, full: bool = False) -> dict[str, dict[str, int]]:
         """Compact small files and remove files that no version within the retention uses.
@@ -212,13 +276,6 @@ def commit_frame(
     if frame.is_empty():
         _erase(handle, scope, properties)
         return
-    if scope.months is not None:
-        # The predicate names exactly the months in the frame: others would be emptied without a word.
-        present = tuple(sorted(frame["month"].unique().to_list()))
-        absent = sorted(set(scope.months) - set(present))
-        if absent:
-            msg = f"{table.name}: months {absent} bring no rows; replace or erase them one by one"
-            raise ValueError(msg)
     write_deltalake(
         handle, frame.to_arrow(), mode="overwrite", predicate=predicate, commit_properties=properties,
         writer_properties=writer_properties(table),
@@ -252,7 +309,7 @@ def _erase(handle: DeltaTable, scope: Scope, properties: CommitProperties) -> No
         filters.append(("device", "=", scope.device))
     if scope.months is not None:
         filters.append(("month", "in", list(scope.months)))
-    if handle.file_uris(filters or None):
+    if handle.file_uris(file_pruning_predicate=filters or None):
         handle.delete(scope.predicate(), commit_properties=properties)
         return
     handle.create_write_transaction([], "append", handle.schema(), commit_properties=properties)

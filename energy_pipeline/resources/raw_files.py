@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -153,7 +154,7 @@ def open_bytes(file: RawFile, start: int = 0, end: int | None = None) -> bytes:
         try:
             with gzip.open(file.location) as handle:
                 return handle.read()
-        except (gzip.BadGzipFile, EOFError) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             msg = f"{file.path} is not a complete gzip file: {error}; copy it again"
             raise LayoutError(msg) from error
     if file.path.lower().endswith(".zip"):
@@ -169,8 +170,8 @@ def _unzip(file: RawFile) -> bytes:
                 msg = f"{file.path} holds {len(members)} files; allowed is exactly one CSV per zip"
                 raise LayoutError(msg)
             return archive.read(members[0])
-    except zipfile.BadZipFile as error:
-        msg = f"{file.path} is not a complete zip file: {error}; copy it again"
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:  # incl. encrypted
+        msg = f"{file.path} is not a readable zip file: {error}; copy it again, without a password"
         raise LayoutError(msg) from error
 
 

@@ -3,12 +3,24 @@
 The environment is read here and nowhere else under `assets/`. Next: `resources/lake.py`.
 """
 
+from functools import lru_cache
+
 from dagster import ConfigurableResource
 from pydantic import Field
 
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.settings import Settings, load_settings
+
+
+def lake_of(settings: Settings) -> Lake:
+    """Return the lake of these settings; the same object for the same lake, so that its tables stay open."""
+    return _lake(settings.lake, tuple(sorted(settings.storage_options.items())))
+
+
+@lru_cache(maxsize=8)
+def _lake(url: str, options: tuple[tuple[str, str], ...]) -> Lake:
+    return Lake(url, dict(options))
 
 
 class SiteResource(ConfigurableResource):
@@ -28,13 +40,12 @@ class SiteResource(ConfigurableResource):
 
     def lake(self) -> Lake:
         """Return the lake of these settings."""
-        settings = self.settings()
-        return Lake(settings.lake, settings.storage_options)
+        return lake_of(self.settings())
 
     def context(self, device: str) -> DeviceContext:
         """Return what computations must know of a device."""
         settings = self.settings()
-        signals = Lake(settings.lake, settings.storage_options).read("signals", device)
+        signals = lake_of(settings).read("signals", device)
         return DeviceContext(
             device, settings.zone_of(device), settings.battery_of(device), settings.meter, signals
         )

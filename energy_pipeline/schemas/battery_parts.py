@@ -138,7 +138,7 @@ RAINFLOW = Table(
 SAT_EXPLAINED = Table(
     name="sat_explained",
     grain="one row per (device, factor)",
-    description="What explains today's SAT level against the baseline: current, temperature, SOC, set point, remainder.",
+    description="What explains today's SAT level against the baseline: current, temperature, SOC, set point, rest.",
     key=("device", "factor"),
     columns=(
         DEVICE,

@@ -4,10 +4,11 @@ from datetime import UTC, date, timedelta
 
 import polars as pl
 import pytest
+from plants import START, Charger
+
 from energy_pipeline.compute.charge_cycles import build_charge_cycles
 from energy_pipeline.schemas.battery import CHARGE_CYCLES
 from energy_pipeline.settings import BatterySettings
-from plants import START, Charger
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -5,11 +5,12 @@ from datetime import date
 import numpy as np
 import polars as pl
 import pytest
+from plants import SatPlant, cell_names, sat_daily_frame
+
 from energy_pipeline.compute.degradation_fits import build_degradation_fits
 from energy_pipeline.compute.regimes import build_regimes
 from energy_pipeline.schemas.battery import CAPACITY, CHARGE_CYCLES, DEGRADATION_FITS, SAT_DAILY
 from energy_pipeline.settings import BatterySettings
-from plants import SatPlant, cell_names, sat_daily_frame
 
 QUICK = BatterySettings(bootstrap_samples=0)
 
@@ -71,7 +72,7 @@ def test_a_rising_series_after_a_first_incomplete_charge_is_never_a_loss() -> No
     )
     table = fits(plant, low_first)
     assert "falling" not in table["verdict"].to_list()
-    system = table.filter((pl.col("level") == "system")).to_dicts()[0]
+    system = table.filter(pl.col("level") == "system").to_dicts()[0]
     assert system["verdict"] == "rising"
     assert system["slope_per_year"] > 0
     assert system["quality_annual"] == "no_loss"

@@ -5,10 +5,11 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from plants import SatPlant, correlated
+
 from energy_pipeline.compute.change_points import find_changes, long_run_variance
 from energy_pipeline.compute.regimes import build_regimes
 from energy_pipeline.schemas.battery import REGIMES, SAT_DAILY
-from plants import SatPlant, correlated
 
 DAY0 = date(2024, 1, 1)
 

@@ -4,12 +4,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
+from plants import Charger, context, signals_table
+
 from energy_pipeline.compute.charge_cycles import build_charge_cycles
 from energy_pipeline.compute.sat_daily import build_sat_daily
 from energy_pipeline.compute.sat_voltage import build_sat_voltage
 from energy_pipeline.schemas.battery import CHARGE_CYCLES, SAT_DAILY, SAT_VOLTAGE
 from energy_pipeline.schemas.resolution import RESOLUTIONS
-from plants import Charger, context, signals_table
 
 
 def charges(rows: list[dict[str, object]], cells: int = 3) -> pl.DataFrame:

@@ -3,11 +3,12 @@
 import numpy as np
 import polars as pl
 import pytest
+from plants import Charger
+
 from energy_pipeline.compute.battery_series import SECOND_US, Series
 from energy_pipeline.compute.charge_cycles import build_charge_cycles
 from energy_pipeline.compute.sat_voltage import Charges, build_sat_voltage, take_windows
 from energy_pipeline.settings import BatterySettings
-from plants import Charger
 
 
 def sat(plant: Charger, frame: pl.DataFrame | None = None) -> pl.DataFrame:

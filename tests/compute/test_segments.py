@@ -1,6 +1,7 @@
 """Segments of current: what ends them, what is passed over, and the cut at 24 h."""
 
 import numpy as np
+
 from energy_pipeline.compute.battery_series import SECOND_US, HeldIntegral, Series, product_integral
 from energy_pipeline.compute.segments import find_segments
 from energy_pipeline.settings import BatterySettings

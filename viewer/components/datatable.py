@@ -10,12 +10,17 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import panel as pn
 import polars as pl
+from bokeh.models.widgets.tables import DateFormatter
 
 from viewer.components import html
 from viewer.components.downloads import download_buttons
 from viewer.texts import Texts
 
+FORMATTED = {"number", "percent", "date", "time"}
 GRID_CSS = """
+.tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding:6px 8px; }
+.tabulator .tabulator-header .tabulator-col .tabulator-col-title { font-size:12.5px; font-weight:600; white-space:normal; }
+.tabulator .tabulator-row .tabulator-cell { padding:7px 8px; font-size:13.5px; }
 .tabulator { font-size:13.5px; font-variant-numeric:tabular-nums; border:none !important;
   background:transparent !important; color:inherit !important; }
 .tabulator .tabulator-header, .tabulator .tabulator-header .tabulator-col, .tabulator .tabulator-footer,
@@ -41,6 +46,7 @@ class Field:
     digits: int | None = None
     codes: str = ""
     filter: bool = False
+    width: int = 0
 
 
 def download_frame(frame: pl.DataFrame, fields: Sequence[Field], zone: ZoneInfo | None) -> pl.DataFrame:
@@ -64,17 +70,21 @@ def grid(
     page_size: int = 12,
 ) -> list[object]:
     """Return a sortable, paged grid and its download buttons."""
-    shown = pd.DataFrame({f.column: _grid_column(frame[f.column], f, texts, zone) for f in fields})
+    shown = pd.DataFrame({
+        f.column: pd.Series(_grid_column(frame[f.column], f, texts, zone), dtype=None if f.kind in {"date", "time"} else object)
+        for f in fields
+    })
     table = pn.widgets.Tabulator(
         shown, theme="simple", layout="fit_columns", show_index=False, disabled=True, selectable=False,
         pagination="local", page_size=page_size, sizing_mode="stretch_width", margin=(0, 0, 10, 0),
         titles={f.column: f.title for f in fields},
-        formatters={f.column: _formatter(f, texts) for f in fields if f.kind in {"number", "percent"}},
+        formatters={f.column: _formatter(f, texts) for f in fields if f.kind in FORMATTED},
+        widths={f.column: f"{f.width}%" for f in fields if f.width},
         text_align={f.column: "right" if f.kind in {"number", "percent"} else "left" for f in fields},
         header_align={f.column: "right" if f.kind in {"number", "percent"} else "left" for f in fields},
         header_filters={f.column: {"type": "input", "func": "like", "placeholder": "…"} for f in fields if f.filter},
         configuration={
-            "columnDefaults": {"headerTooltip": True, "minWidth": 92},
+            "columnDefaults": {"headerTooltip": True, "minWidth": 88, "headerWordWrap": True},
             "locale": True, "langs": {"default": {"pagination": _pager(texts)}},
         },
         stylesheets=[GRID_CSS],
@@ -108,13 +118,17 @@ def _grid_column(values: pl.Series, field: Field, texts: Texts, zone: ZoneInfo |
     if field.kind == "percent":
         return (values.cast(pl.Float64) * 100).to_list()
     if field.kind == "date":
-        return [None if v is None else v.isoformat() for v in values]
+        return values.cast(pl.Datetime("ms")).to_list()
     if field.kind == "time":
-        return [None if v is None else v.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") for v in values]
+        local = values if zone is None else values.dt.convert_time_zone(zone.key)
+        return local.dt.replace_time_zone(None).to_list()
     return [str(_written(v, field, texts, zone)) for v in values]
 
 
-def _formatter(field: Field, texts: Texts) -> dict:
+def _formatter(field: Field, texts: Texts) -> dict | DateFormatter:
+    if field.kind in {"date", "time"}:
+        day = "%d.%m.%Y" if texts.lang == "de" else "%Y-%m-%d"
+        return DateFormatter(format=day if field.kind == "date" else f"{day} %H:%M:%S", nan_format="–", null_format="–")
     decimal, thousand = texts.separators
     digits = field.digits if field.digits is not None else 2
     return {

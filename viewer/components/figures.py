@@ -68,6 +68,7 @@ def base_figure(texts: Texts, *, height: int, x_label: str = "", y_label: str = 
     fig = figure(height=height, sizing_mode="stretch_width", toolbar_location="right", **options)
     fig.toolbar.logo, fig.toolbar.autohide = None, True
     fig.outline_line_color = None
+    fig.background_fill_alpha = fig.border_fill_alpha = 0
     fig.xaxis.axis_label, fig.yaxis.axis_label = x_label or None, y_label or None
     fig.yaxis.formatter = number_ticks(texts)
     if options.get("x_axis_type") == "datetime":

@@ -11,6 +11,7 @@ import panel as pn
 
 from viewer.theme import STATUS
 
+LONG_VALUE = 13
 CSS = f"""
 :host {{ --ok:{STATUS["ok"]}; --warn:{STATUS["warn"]}; --bad:{STATUS["bad"]}; --none:{STATUS["none"]};
   --info:{STATUS["info"]}; --line:color-mix(in srgb, currentColor 16%, transparent);
@@ -21,6 +22,7 @@ CSS = f"""
 .card .l {{ font-size:12.5px; color:var(--mute); overflow-wrap:anywhere; }}
 .card .v {{ font-size:23px; font-weight:600; font-variant-numeric:tabular-nums; white-space:nowrap; line-height:1.3; }}
 .card .v small {{ font-size:14px; font-weight:400; color:var(--mute); }}
+.card .v.t {{ font-size:17px; white-space:normal; line-height:1.25; padding:3px 0; }}
 .card .n {{ font-size:12.5px; color:var(--mute); overflow-wrap:anywhere; }}
 .b {{ display:inline-flex; align-items:baseline; gap:6px; }}
 .b::before {{ font-size:11px; line-height:1; content:"●"; color:var(--none); }}
@@ -92,9 +94,10 @@ def _card(c: Card) -> str:
     unit = f" <small>{escape(c.unit)}</small>" if c.unit else ""
     note = badge(c.note, c.status).markup if c.status and c.note else escape(c.note)
     title = f' title="{escape(c.title)}"' if c.title else ""
+    small = " t" if len(c.value) > LONG_VALUE else ""
     return (
         f'<div class="card" role="group" aria-label="{escape(c.label)}"{title}><div class="l">{escape(c.label)}</div>'
-        f'<div class="v">{escape(c.value)}{unit}</div><div class="n">{note}</div></div>'
+        f'<div class="v{small}">{escape(c.value)}{unit}</div><div class="n">{note}</div></div>'
     )
 
 

@@ -6,16 +6,16 @@ visible data, its 1–99 % range, or limits that the user gives. Next: `series.p
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import panel as pn
 from bokeh.models import ColumnDataSource, Range1d, RangeTool
 
 from viewer.components import html
 from viewer.components.figures import add_hover, axis_label, bokeh_pane, legend_below, padded, time_figure
+from viewer.components.panel import NoData
 from viewer.series import SeriesResult, envelope_runs, load_series
 from viewer.session import Session
 from viewer.wallclock import from_wall_ms, to_wall, wall_ms
@@ -53,7 +53,6 @@ class ChartSpec:
     y_limits: tuple[float, float] | None = None
     x_range: Range1d | None = None
     digits: int = 2
-    extra: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,8 @@ class LodChart:
         s = self.spec
         window = [self._load(line, s.start, s.end) for line in s.lines]
         whole = [self._load(line, s.first, s.last, 400) for line in s.lines[:1]] if s.overview else []
+        if not any(r.points_held for r in (*window, *whole)):
+            raise NoData(self._session.texts("state.no_points"))
         return ChartData(window, whole)
 
     def render(self, data: ChartData) -> list[object]:
@@ -119,9 +120,8 @@ class LodChart:
         fig.patches("xs", "ys", source=band, fill_color=line.color, fill_alpha=0.2, line_color=None)
         fig.patches("xs", "ys", source=area, fill_color=line.color, fill_alpha=0.25, line_color=None)
         drawn = fig.line("x", "y", source=source, line_color=line.color, line_width=1.6, **legend)
-        rows = [(texts("word.time"), "time:x"), (line.label, "y"), (texts("word.range"), "text:span")]
-        add_hover(fig, texts, rows[:2] + [("Min", "low"), ("Max", "high")], digits=self.spec.digits, renderers=[drawn],
-                  mode="vline" if not named else "mouse")
+        rows = [(texts("word.time"), "time:x"), (line.label, "y"), ("Min", "low"), ("Max", "high")]
+        add_hover(fig, texts, rows, digits=self.spec.digits, renderers=[drawn], mode="mouse" if named else "vline")
         self._sources.append((source, band, area))
 
     def _put(self, results: list[SeriesResult]) -> None:
@@ -194,10 +194,6 @@ class LodChart:
             return
         results = await self._session.read(lambda: [self._load(line, start, end) for line in self.spec.lines])
         await self._session.apply(lambda: self._put(results))
-
-    def view(self, objects: list[object]) -> pn.Column:
-        """Return the objects in one column."""
-        return pn.Column(*objects, sizing_mode="stretch_width", margin=0)
 
 
 def _patches(runs: list[tuple[np.ndarray, np.ndarray, np.ndarray]], zone: ZoneInfo) -> dict[str, list]:

@@ -9,10 +9,13 @@ from datetime import datetime
 import panel as pn
 import panel_material_ui as pmui
 
+from viewer.components.layout import wrapping_row
 from viewer.selection import RANGES
 from viewer.session import Session
 
 SMALL = {"size": "small", "margin": (0, 12, 8, 0)}
+KEEP_WIDTH = {"flex-shrink": "0", "max-width": "100%"}
+ONE_LINE = {"& .MuiToggleButton-root": {"whiteSpace": "nowrap"}, "maxWidth": "100%", "overflowX": "auto"}
 
 
 class Toolbar:
@@ -22,7 +25,7 @@ class Toolbar:
         self._session = session
         self._bound: list[tuple[object, str]] = []
         self._row: list[object] = []
-        self._custom: pn.FlexBox | None = None
+        self._custom: list[pmui.DatetimePicker] = []
         self._syncing = False
         self._default_range = ""
 
@@ -40,8 +43,8 @@ class Toolbar:
     def choose(self, field: str, options: dict[str, object], value: object, label: str = "") -> pmui.RadioButtonGroup:
         """Add a row of buttons for `field`."""
         widget = pmui.RadioButtonGroup(
-            label=label, options=options, value=value, margin=(4, 12, 8, 0), size="small", color="primary",
-            sizing_mode=None,
+            label=label, options=options, value=value, margin=(0, 12, 8, 0), size="small", color="primary",
+            sizing_mode=None, styles=KEEP_WIDTH, sx=ONE_LINE,
         )
         self._bind(widget, field)
         return widget
@@ -51,18 +54,18 @@ class Toolbar:
         t, selection = self._session.texts, self._session.selection
         self._default_range = default
         self.choose("range", {t(f"range.{r}"): r for r in RANGES}, selection.range or default)
-        fields = [self._moment("start", t("range.from"), first), self._moment("end", t("range.to"), last)]
-        self._custom = pn.FlexBox(*fields, margin=0, visible=selection.range == "custom")
-        self._row.append(self._custom)
+        self._custom = [self._moment("start", t("range.from"), first), self._moment("end", t("range.to"), last)]
+        self._row.extend(self._custom)
+        self._show_custom()
 
     def add(self, widget: object) -> None:
         """Add something that is not bound to the selection."""
         self._row.append(widget)
 
     @property
-    def view(self) -> pn.FlexBox:
+    def view(self) -> pn.Row:
         """Return the row; it wraps on narrow screens."""
-        return pn.FlexBox(*self._row, sizing_mode="stretch_width", margin=(2, 0, 4, 0), align_items="flex-start")
+        return wrapping_row(*self._row, margin=(2, 0, 4, 0))
 
     def sync(self) -> None:
         """Bring the widgets to the selection's values. Runs in the document."""
@@ -73,10 +76,13 @@ class Toolbar:
                 value = getattr(selection, field) or (self._default_range if field == "range" else "")
                 if value and widget.value != value and value in _values(widget):
                     widget.value = value
-            if self._custom is not None:
-                self._custom.visible = selection.range == "custom"
+            self._show_custom()
         finally:
             self._syncing = False
+
+    def _show_custom(self) -> None:
+        for widget in self._custom:
+            widget.visible = self._session.selection.range == "custom"
 
     def _bind(self, widget: object, field: str) -> None:
         self._bound.append((widget, field))

@@ -24,6 +24,7 @@ from viewer.pages.bess_capacity import capacity_panels
 from viewer.theme import SERIES, STATUS
 from viewer.wallclock import wall_ms
 
+FIRST = {"soc": 0, "soh": 1, "system_current": 2, "system_voltage": 3, "pcs_power": 0, "auxiliary_power": 0}
 LINES_AT_FIRST, LINES_AT_MOST = 4, len(SERIES)
 CAPACITY = "capacity"
 
@@ -147,6 +148,7 @@ class BessOverview(DevicePage):
     def _units(self, own: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
         plotted = own.filter(pl.col("kind") != "flag")
         keys = plotted.select("unit", "quantity").unique(maintain_order=True)
+        keys = keys.sort(pl.col("quantity").replace_strict(FIRST, default=len(FIRST), return_dtype=pl.Int64), maintain_order=True)
         out: dict[str, list[str]] = {}
         for unit, quantity in keys.iter_rows():
             key = f"{unit}|{'cells' if quantity.startswith('cell_voltage') else ''}"
@@ -174,13 +176,19 @@ class BessOverview(DevicePage):
             picker.param.watch(lambda e: self.session.spawn(f"pick:{index}", draw(e.new)), "value")
 
         async def draw(chosen: list[str]) -> None:
-            lines = [Line(device.name, s, s, SERIES[i % len(SERIES)]) for i, s in enumerate(chosen)]
+            labels = self._labels(chosen)
+            lines = [Line(device.name, s, labels[s], SERIES[i % len(SERIES)]) for i, s in enumerate(chosen)]
             spec = ChartSpec(lines, *window, device.first or window[0], device.last or window[1], device.zone,
                              "" if len(lines) > 1 else lines[0].label, 250, overview=index == 0, x_range=shared)
             chart = LodChart(self.session, f"bess{index}", spec)
             await panel.fill(chart.load, lambda d: [*([picker] if picker else []), *chart.render(d)])
 
         await draw(signals[:LINES_AT_FIRST])
+
+    def _labels(self, signals: list[str]) -> dict[str, str]:
+        lang = self.session.selection.lang
+        words = {s: self.session.catalog.label(s, lang, with_name=False) for s in signals}
+        return {s: w if list(words.values()).count(w) == 1 else s for s, w in words.items()}
 
     def _load_alarms(self, device: DeviceInfo, own: pl.DataFrame, start: datetime, end: datetime) -> list[Alarm]:
         flags = own.filter(pl.col("kind") == "flag")["signal"].to_list()
@@ -212,7 +220,7 @@ class BessOverview(DevicePage):
         del own
         labels = [self.session.catalog.label(s, lang, with_name=False) for s in rows["signal"]]
         frame = rows.with_columns(pl.Series("label", labels))
-        fields = [Field("label", t("word.quantity")), Field("signal", t("word.signal"), filter=True), Field("unit", t("word.unit")),
+        fields = [Field("label", t("word.quantity"), width=20), Field("signal", t("word.signal"), filter=True, width=16), Field("unit", t("word.unit")),
                   *(Field(c, t(f"table.{c}"), "number", 2) for c in ("mean", "min", "max", "last")),
                   Field("increase", t("table.increase"), "number", 1), Field("coverage", t("table.coverage"), "percent", 0)]
         return grid(frame, fields, t, f"statistics_{device.name}_{group}")

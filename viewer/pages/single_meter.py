@@ -14,9 +14,10 @@ from viewer.components import html
 from viewer.components.bars import daily_bars, duration_chart, week_chart
 from viewer.components.datatable import Field, grid, small_table
 from viewer.components.figures import bokeh_pane
+from viewer.components.layout import side_by_side
 from viewer.components.lod_chart import ChartSpec, Line, LodChart
 from viewer.components.panel import NoData, Panel
-from viewer.components.toolbar import Toolbar, on_enter
+from viewer.components.toolbar import KEEP_WIDTH, ONE_LINE, Toolbar, on_enter
 from viewer.figures_of_meters import (
     MeterFigures,
     SignalFigures,
@@ -36,7 +37,6 @@ from viewer.wallclock import months_of
 
 FIRST_SIGNALS = ("active_power", "pcs_power", "import_interval_energy", "soc")
 TABLE_ROWS = 20_000
-TWO_COLUMNS = {"flex": "1 1 420px", "min-width": "0"}
 
 
 class SingleMeter(DevicePage):
@@ -73,9 +73,7 @@ class SingleMeter(DevicePage):
         self._week = Panel(self.session, t("meter.week"), t("meter.week_note"), 250)
         self._peaks = Panel(self.session, t("meter.peaks"), t("meter.peaks_note"))
         self._table = Panel(self.session, t("meter.table"), "", 200)
-        for panel in (self._duration, self._week):
-            panel.view.styles = TWO_COLUMNS
-        pair = pn.FlexBox(self._duration.view, self._week.view, gap="0 14px", sizing_mode="stretch_width", margin=0)
+        pair = side_by_side(self._duration.view, self._week.view)
         return pn.Column(
             *self.notice(), self._pickers(device), self._issue, self._cards, self._chart.view, self._daily.view, pair,
             self._peaks.view, self._table.view, sizing_mode="stretch_width", margin=0,
@@ -112,14 +110,14 @@ class SingleMeter(DevicePage):
         await self.session.apply(self._sync)
         await self.fill()
 
-    def _pickers(self, device: DeviceInfo) -> pn.FlexBox:
+    def _pickers(self, device: DeviceInfo) -> pn.Row:
         t = self.texts
         self.toolbar = bar = Toolbar(self.session)
         bar.pick("device", t("word.device"), [d.name for d in self.devices], device.name)
         self._signal_pick = bar.pick("signal", t("word.signal"), self._options(), self.signal(), 300, searchable=True)
         bar.ranges(*device.wall_span(), self.default_range)
         line = pmui.RadioButtonGroup(options={t("meter.line"): "line", t("meter.area"): "area"}, value=self._view,
-                                     size="small", margin=(4, 12, 8, 0))
+                                     size="small", margin=(0, 12, 8, 0), sizing_mode=None, styles=KEEP_WIDTH, sx=ONE_LINE)
         scale = pmui.Select(label=t("meter.y_range"), options={t("meter.y_auto"): "auto", t("meter.y_p"): "p1_99",
                             t("meter.y_manual"): "manual"}, value="auto", size="small", width=150, margin=(0, 12, 8, 0))
         low, high = (

@@ -12,6 +12,7 @@ from viewer.components import html
 from viewer.components.datatable import Field, small_table
 from viewer.components.figures import bokeh_pane
 from viewer.components.fit_chart import Slope, fit_figure
+from viewer.components.layout import side_by_side
 from viewer.components.panel import NoData, Panel
 from viewer.pages.packpulse.data import ESTABLISHED, cell_cuts, fit_of, pack_series, quiet_median, system_cuts
 from viewer.pages.packpulse.degradation_parts import CellTable, QualifiedDays, DriftMap, RegimeLedger
@@ -19,7 +20,6 @@ from viewer.pages.packpulse.tab import Context, Tab
 from viewer.pages.packpulse.verdict import overall, projection_rows, quality_rows, slope_text, statistics_rows, verdict_cards
 from viewer.selection import cell_name
 
-HALF = {"flex": "1 1 420px", "min-width": "0"}
 
 
 class Degradation(Tab):
@@ -35,10 +35,8 @@ class Degradation(Tab):
         self._projection = Panel(self.session, t("deg.projection"), t("deg.projection_note"), 140)
         self._quality = Panel(self.session, t("deg.quality"), t("deg.quality_note"), 140)
         self._parts = [DriftMap(self.session), RegimeLedger(self.session), QualifiedDays(self.session), CellTable(self.session)]
-        for panel in (self._statistics,):
-            panel.view.styles = HALF
-        right = pn.Column(self._projection.view, self._quality.view, margin=0, sizing_mode="stretch_width", styles=HALF)
-        pair = pn.FlexBox(self._statistics.view, right, gap="0 14px", sizing_mode="stretch_width", margin=0, align_items="flex-start")
+        right = pn.Column(self._projection.view, self._quality.view, margin=0, sizing_mode="stretch_width")
+        pair = side_by_side(self._statistics.view, right)
         return pn.Column(self._verdict.view, self._chart.view, pair, *(p.panel.view for p in self._parts),
                          sizing_mode="stretch_width", margin=0)
 

@@ -14,7 +14,7 @@ from viewer.selection import cell_name
 from viewer.session import Session
 from viewer.theme import SERIES
 
-MARKS = {"falling": "▼", "rising": "▲", "stable": "=", "no_established_trend": "", "insufficient_data": "?"}
+MARKS = {"falling": "▼", "rising": "▲", "stable": "", "no_established_trend": "", "insufficient_data": "?"}
 LIMIT_MV = 15.0
 COLORS = {
     "qualified": SERIES[0], "no_charge": "#9aa4ad", "partial_charge": SERIES[1], "few_readings": SERIES[3], "gap": SERIES[4],
@@ -66,7 +66,7 @@ class DriftMap(Part):
         known = [abs(s) for s in slopes if s is not None]
         limit = float(np.clip(np.percentile(known, 98) if known else 1.0, 3.0, LIMIT_MV))
         counts = " · ".join(
-            f'{MARKS[v] or "·"} {t.code("verdict", v)}: {data.filter(pl.col("verdict") == v).height}' for v in MARKS
+            f'{MARKS[v]} {t.code("verdict", v)}: {data.filter(pl.col("verdict") == v).height}' for v in MARKS
         )
         figure = cell_map(
             data["pack"].to_list(), data["cell"].to_list(), slopes, [MARKS.get(v, "") for v in data["verdict"]],
@@ -144,7 +144,7 @@ class CellTable(Part):
         fields = [
             Field("name", t("word.cell"), filter=True), Field("slope_per_year", t("trends.year_mv"), "number", 2),
             Field("slope_low", t("trends.low"), "number", 2), Field("slope_high", t("trends.high"), "number", 2),
-            Field("verdict", t("verdict.title"), codes="verdict", filter=True), Field("n_days", t("stat.qualified"), "number", 0),
+            Field("verdict", t("verdict.title"), codes="verdict", filter=True, width=14), Field("n_days", t("stat.qualified"), "number", 0),
             Field("minimum_detectable_slope", t("verdict.mds"), "number", 2), Field("ols_r2", t("stat.r2"), "number", 3),
             Field("naive_per_year", t("verdict.naive"), "number", 1), Field("offset_charge_end_mv", t("sat.off_charge"), "number", 1),
             Field("weakness_rank", t("sat.rank"), "number", 0),

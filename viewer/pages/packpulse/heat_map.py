@@ -7,7 +7,9 @@ import panel_material_ui as pmui
 from viewer.components import html
 from viewer.components.figures import bokeh_pane
 from viewer.components.heatmap import HeatMap, robust_limits
+from viewer.components.layout import wrapping_row
 from viewer.components.panel import NoData, Panel
+from viewer.components.toolbar import KEEP_WIDTH, ONE_LINE
 from viewer.pages.packpulse.cell_view import CellView
 from viewer.pages.packpulse.data import QUANTITIES
 from viewer.pages.packpulse.surface import surface_pane
@@ -26,7 +28,8 @@ class HeatMapTab(Tab):
         self._map: HeatMap | None = None
         self._panel = Panel(self.session, t("heat.title"), t("heat.note"), 460)
         self._pick = pmui.RadioButtonGroup(
-            options={t(f"heat.{q}"): q for q in QUANTITIES}, value="sat", size="small", margin=(0, 16, 8, 0)
+            options={t(f"heat.{q}"): q for q in QUANTITIES}, value="sat", size="small", margin=(0, 16, 8, 0), sizing_mode=None, styles=KEEP_WIDTH,
+            sx=ONE_LINE,
         )
         self._pick.param.watch(self._quantity_picked, "value")
         self._limits = pmui.EditableRangeSlider(
@@ -80,7 +83,7 @@ class HeatMapTab(Tab):
         missing = int((~np.isfinite(values)).sum())
         note = t("heat.count", cells=len(grid.places), days=values.shape[1], missing=t.number(missing, 0))
         return [
-            pn.FlexBox(self._pick, self._limits, sizing_mode="stretch_width", margin=0, align_items="center"),
+            wrapping_row(self._pick, self._limits),
             html.pane(f'<div class="note">{html.escape(note)}</div>', margin=(0, 0, 4, 0)),
             bokeh_pane(self._map.figure),
         ]

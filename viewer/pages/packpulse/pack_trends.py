@@ -10,6 +10,7 @@ from viewer.components.bars import DAY_MS, day_ms
 from viewer.components.datatable import Field, small_table
 from viewer.components.figures import add_hover, axis_label, bokeh_pane, day_line, legend_below, time_figure
 from viewer.components.panel import NoData, Panel
+from viewer.components.toolbar import KEEP_WIDTH, ONE_LINE
 from viewer.pages.packpulse.data import QUANTITIES, TREND, pack_series, system_cuts
 from viewer.pages.packpulse.tab import Context, Tab
 from viewer.theme import SERIES, STATUS
@@ -25,7 +26,8 @@ class PackTrends(Tab):
         del context
         t = self.texts
         self._quantity = "sat"
-        self._pick = pmui.RadioButtonGroup(options={t(f"heat.{q}"): q for q in QUANTITIES}, value="sat", size="small", margin=(0, 0, 8, 0))
+        self._pick = pmui.RadioButtonGroup(options={t(f"heat.{q}"): q for q in QUANTITIES}, value="sat", size="small", margin=(0, 16, 8, 0), sizing_mode=None, styles=KEEP_WIDTH,
+            sx=ONE_LINE,)
         self._pick.param.watch(self._picked, "value")
         self._chart = Panel(self.session, t("trends.title"), t("trends.note"), 340)
         self._table = Panel(self.session, t("trends.table"), t("trends.table_note"), 180)

@@ -8,13 +8,13 @@ from viewer.components import html
 from viewer.components.bars import histogram
 from viewer.components.datatable import Field, small_table
 from viewer.components.figures import bokeh_pane
+from viewer.components.layout import side_by_side
 from viewer.components.panel import NoData, Panel
 from viewer.pages.packpulse.data import cell_levels, pack_table
 from viewer.pages.packpulse.tab import Context, Tab
 from viewer.selection import cell_name
 
 SPREAD_LIMITS_MV = (50.0, 120.0)
-TWO_COLUMNS = {"flex": "1 1 420px", "min-width": "0"}
 
 
 class SatOverview(Tab):
@@ -29,9 +29,7 @@ class SatOverview(Tab):
         self._packs = Panel(self.session, t("sat.packs"), t("sat.packs_note"), 150)
         self._findings = Panel(self.session, t("sat.findings"), t("sat.findings_note"), 120)
         self._explained = Panel(self.session, t("sat.explained"), t("sat.explained_note"), 120)
-        for panel in (self._histogram, self._offsets):
-            panel.view.styles = TWO_COLUMNS
-        pair = pn.FlexBox(self._histogram.view, self._offsets.view, gap="0 14px", sizing_mode="stretch_width", margin=0)
+        pair = side_by_side(self._histogram.view, self._offsets.view)
         return pn.Column(pair, self._packs.view, self._findings.view, self._explained.view, sizing_mode="stretch_width", margin=0)
 
     async def fill(self, context: Context) -> None:

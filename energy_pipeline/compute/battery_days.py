@@ -1,0 +1,138 @@
+"""`battery_days` and `soc_turning_points`: what went in and out on each local day, and where SOC turned.
+
+All current counts here, whether in a kept segment or not, so that cycles are counted in full. The zero that the sensor
+reads at rest is taken off. Next: `cycle_counts.py` and `rainflow.py`, which add up the whole history.
+"""
+
+import numpy as np
+import polars as pl
+
+from energy_pipeline.compute.battery_series import (
+    SECOND_US,
+    Float,
+    HeldIntegral,
+    Int,
+    Series,
+    covered,
+    day_limits,
+    local_days,
+    month_limits,
+    product_integral,
+    read_groups,
+    read_one,
+    to_utc,
+)
+from energy_pipeline.compute.charge_cycles import hold_us, read_pack
+from energy_pipeline.compute.context import DeviceContext
+from energy_pipeline.compute.rainflow import join_points
+from energy_pipeline.compute.segments import current_states
+from energy_pipeline.schemas.battery_parts import BATTERY_DAYS, SOC_TURNING_POINTS
+
+HOURS = 3600.0
+
+
+def build_soc_turning_points(ctx: DeviceContext, month: str, readings: pl.LazyFrame) -> pl.DataFrame:
+    """Build the turning points of SOC in the local month, with what is needed to join months exactly."""
+    soc = read_one(readings, ctx.name("soc"))
+    begin, end = month_limits(month, ctx.zone)
+    part = soc.between(begin, end - 1)
+    if not len(part):
+        return SOC_TURNING_POINTS.empty()
+    keep = join_points(part.value, ctx.battery.soc_hysteresis)
+    return SOC_TURNING_POINTS.conform(
+        pl.DataFrame({"ts": to_utc(part.ts[keep]), "soc": part.value[keep]}).with_columns(
+            pl.lit(ctx.device).alias("device"), pl.lit(month).alias("month")
+        )
+    )
+
+
+def build_battery_days(
+    ctx: DeviceContext, month: str, readings: pl.LazyFrame, charge_cycles: pl.DataFrame
+) -> pl.DataFrame:
+    """Build one row per local day of the month with current or SOC.
+
+    The direction of the current is the sign that `charge_cycles` found in the month (or the settings give); without
+    it charge and energy stay null and only times are given.
+    """
+    pack = read_pack(ctx, readings)
+    if not len(pack.current) and not len(pack.soc):
+        return BATTERY_DAYS.empty()
+    begin, end = month_limits(month, ctx.zone)
+    days = local_days(np.arange(begin, end, 6 * 3600 * SECOND_US), ctx.zone).unique().sort().to_list()
+    limits = np.array([day_limits(d, ctx.zone) for d in days], dtype=np.int64)
+    a, b = limits[:, 0], limits[:, 1]
+    frame = pl.DataFrame({"day": days, "hours_day": (b - a) / SECOND_US / HOURS}).with_columns(
+        pl.Series("hours_current", covered(pack.current, pack.hold_us).over(a, b) / HOURS),
+        pl.Series("hours_soc", covered(pack.soc, pack.hold_us).over(a, b) / HOURS),
+        pl.Series("hours_cells", _first_cell(ctx, readings, a, b)),
+        pl.Series("hours_fault", _fault_hours(ctx, readings, a, b)),
+        *_flow(ctx, pack.current, pack.voltage, pack.hold_us, a, b, charge_cycles),
+        pl.lit(ctx.device).alias("device"), pl.lit(month).alias("month"),
+    )
+    seen = (pl.col("hours_current") > 0) | (pl.col("hours_soc") > 0)
+    return BATTERY_DAYS.conform(frame.filter(seen).with_columns(pl.col(pl.Float64).fill_nan(None)))
+
+
+def _flow(
+    ctx: DeviceContext, current: Series, voltage: Series, hold: int, a: Int, b: Int, charge_cycles: pl.DataFrame
+) -> list[pl.Series]:
+    """Return charge, energy, mean voltage, zero and active hours per day."""
+    names = ("charge_in_ah", "charge_out_ah", "energy_in_kwh", "energy_out_kwh", "voltage_mean_v", "rest_current_a",
+             "hours_active")
+    if not len(current):
+        return [pl.Series(n, [None] * len(a), dtype=pl.Float64) for n in names]
+    state = current_states(current, ctx.battery)
+    active, rest = (state != 0).astype(np.float64), (state == 0).astype(np.float64)
+    time_rest = HeldIntegral.of(current, hold, rest).over(a, b)
+    zero = HeldIntegral.of(current, hold, rest * current.value).over(a, b) / np.maximum(time_rest, 1e-9)
+    zero = np.where(time_rest > HOURS, zero, np.nan)
+    days = np.clip(np.searchsorted(a, current.ts, side="right") - 1, 0, len(a) - 1)
+    true = (current.value - np.nan_to_num(zero)[days]) * active
+    signs = charge_cycles["file_sign"].drop_nulls()
+    sign = ctx.battery.current_sign or (int(signs[0]) if len(signs) else 0)
+    out: list[Float] = []
+    for way in (sign, -sign):
+        out.append(HeldIntegral.of(current, hold, np.maximum(way * true, 0.0)).over(a, b) / HOURS)
+    power = ctx.name("system_voltage") is not None
+    for way in (sign, -sign):
+        part = Series(current.ts, np.maximum(way * true, 0.0))
+        watt = product_integral(part, voltage, hold).over(a, b) / 3.6e6
+        out.append(watt if power else np.full(len(a), np.nan))
+    hours = HeldIntegral.of(current, hold, active).over(a, b) / HOURS
+    volts = product_integral(Series(current.ts, active), voltage, hold).over(a, b) / HOURS
+    out += [np.where((hours > 0) & power, volts / np.maximum(hours, 1e-9), np.nan), zero, hours]
+    seen = covered(current, hold).over(a, b) > 0
+    known = [seen & bool(sign)] * 4 + [seen] * 3
+    return [pl.Series(n, np.where(k, v, np.nan)) for n, v, k in zip(names, out, known, strict=True)]
+
+
+def _first_cell(ctx: DeviceContext, readings: pl.LazyFrame, a: Int, b: Int) -> Float:
+    name = ctx.name("cell_voltage")
+    return covered(read_one(readings, name), hold_us(ctx, name)).over(a, b) / HOURS
+
+
+def _fault_hours(ctx: DeviceContext, readings: pl.LazyFrame, a: Int, b: Int) -> Float:
+    """Return the hours in which any alarm flag or error code is set; NaN where there is no such signal."""
+    names = ctx.names("alarm_flag") + ctx.names("error_code")
+    spans = []
+    for name, series in read_groups(readings, names):
+        hold = hold_us(ctx, name)
+        on = np.flatnonzero(series.value != 0)
+        following = np.append(series.ts[1:], series.ts[-1] + hold)
+        spans.append(np.column_stack([series.ts[on], np.minimum(following, series.ts + hold)[on]]))
+    if not spans:
+        return np.full(len(a), np.nan)
+    merged = merge_spans(np.concatenate(spans))
+    inside = np.minimum(merged[None, :, 1], b[:, None]) - np.maximum(merged[None, :, 0], a[:, None])
+    return np.asarray(np.maximum(inside, 0).sum(axis=1) / SECOND_US / HOURS, dtype=np.float64)
+
+
+def merge_spans(spans: Int) -> Int:
+    """Return overlapping spans (rows of start, end) merged, in order of time."""
+    if not len(spans):
+        return np.empty((0, 2), dtype=np.int64)
+    ordered = spans[np.argsort(spans[:, 0], kind="stable")]
+    reach = np.maximum.accumulate(ordered[:, 1])
+    fresh = np.append(True, ordered[1:, 0] > reach[:-1])
+    start = np.flatnonzero(fresh)
+    return np.column_stack([ordered[start, 0], reach[np.append(start[1:], len(ordered)) - 1]])

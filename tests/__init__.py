@@ -1,0 +1,1 @@
+"""Tests of the pipeline and the viewer; the folders mirror the packages."""

@@ -1,0 +1,71 @@
+"""Findings about cells: outliers that leave their own course, static offsets, ranks, ends of charge and discharge."""
+
+import polars as pl
+import pytest
+from plants import START, Charger, SatPlant, context, signals_table
+
+from energy_pipeline.compute.cell_ends import build_cell_ends
+from energy_pipeline.compute.cell_health import build_cell_health
+from energy_pipeline.compute.charge_cycles import build_charge_cycles
+from energy_pipeline.compute.degradation_fits import build_degradation_fits
+from energy_pipeline.compute.regimes import build_regimes
+from energy_pipeline.schemas.battery import CAPACITY, CELL_HEALTH, CHARGE_CYCLES, DEGRADATION_FITS, SAT_DAILY
+from energy_pipeline.schemas.battery_parts import CELL_ENDS
+from energy_pipeline.schemas.resolution import RESOLUTIONS
+from energy_pipeline.settings import BatterySettings
+
+DAILY = RESOLUTIONS["1d"].empty()
+QUICK = BatterySettings(bootstrap_samples=0)
+
+
+def health(plant: SatPlant) -> pl.DataFrame:
+    days = plant.frame()
+    fits = build_degradation_fits(
+        plant.ctx, days, build_regimes(plant.ctx, days), CAPACITY.empty(), CHARGE_CYCLES.empty()
+    )
+    return build_cell_health(plant.ctx, days, CHARGE_CYCLES.empty(), CELL_ENDS.empty(), fits, DAILY)
+
+
+def test_a_cell_that_jumps_is_an_outlier_with_its_date_and_the_others_are_not() -> None:
+    plant = SatPlant(days=200, packs=1, cells=30, cell_steps={4: (190, 14.0)}, battery=QUICK)
+    rows = health(plant)
+    assert rows.filter("outlier")["cell"].to_list() == [5]
+    assert str(rows.filter("outlier")["outlier_since"][0]) == "2024-07-13"  # five days beyond, from day 190 on
+
+
+def test_a_static_difference_is_listed_and_never_an_alarm() -> None:
+    plant = SatPlant(days=200, packs=1, cells=30, cell_steps={4: (0, 40.0)}, battery=QUICK)
+    row = health(plant).filter(pl.col("cell") == 5).to_dicts()[0]
+    assert row["finding"] == "offset"
+    assert not row["outlier"]
+
+
+def test_a_drifting_cell_is_the_weakest_and_named_as_rising() -> None:
+    plant = SatPlant(days=300, packs=1, cells=30, slopes={7: 24.0}, battery=QUICK)
+    row = health(plant).sort("weakness_rank").to_dicts()[0]
+    assert (row["cell"], row["finding"], row["weakness_rank_high"]) == (8, "offset_rising", 1)
+
+
+def test_offsets_at_both_ends_and_at_rest_come_from_the_readings() -> None:
+    plant = Charger(days=6, offsets_mv={2: 12.0})
+    readings = plant.readings()
+    cycles = build_charge_cycles(plant.ctx, "2024-03", readings)
+    ends = build_cell_ends(plant.ctx, "2024-03", readings, cycles)
+    assert set(ends["kind"]) == {"charge_end", "discharge_end", "rest"}
+    third = ends.filter(pl.col("cell") == 3).group_by("kind").agg(pl.col("offset_mv").median()).sort("kind")
+    assert third["offset_mv"].to_list() == pytest.approx([12.0, 12.0, 12.0], abs=1.6)
+    rows = build_cell_health(plant.ctx, SAT_DAILY.empty(), cycles, ends, DEGRADATION_FITS.empty(), DAILY)
+    assert rows["pack_spread_rest_mv"].unique().to_list() == pytest.approx([12.0], abs=0.1)
+    assert rows["imbalance"].unique().to_list() == ["ok"]
+    assert rows.filter(pl.col("cell") == 3)["offset_rest_mv"][0] == pytest.approx(12.0, abs=0.1)
+
+
+def test_without_cells_there_is_an_empty_table_and_without_tables_there_are_nulls() -> None:
+    meter = context(signals_table({"com_ap": "active_power"}, START, START))
+    args = (SAT_DAILY.empty(), CHARGE_CYCLES.empty(), CELL_ENDS.empty(), DEGRADATION_FITS.empty(), DAILY)
+    assert build_cell_health(meter, *args).schema == CELL_HEALTH.polars_schema
+    cells = context(signals_table({"bms1_p1_v1": "cell_voltage"}, START, START))
+    row = build_cell_health(cells, *args).to_dicts()[0]
+    assert row["finding"] is None
+    assert row["weakness_rank"] is None
+    assert row["stuck"] is False

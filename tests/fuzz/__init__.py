@@ -1,0 +1,1 @@
+"""Mutated files through the reader and the merge: no crash, no hang, and the accounting closes."""
