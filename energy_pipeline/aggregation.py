@@ -158,9 +158,10 @@ def _task(lake: Lake, settings: Settings, device: str, month: str) -> tuple[_Tas
         for row in signals.iter_rows(named=True)
     }
     known = lake.months(device)
-    earlier = tuple(m for m in known if m < month)[-1:]
+    earlier = [m for m in known if m < month][-1:]
+    later = [m for m in known if m > month][:1] if any(s.kind == "interval" for s in specs.values()) else []
     task = _Task(
-        device, month, (*earlier, *((month,) if month in known else ())), grid, specs,
+        device, month, (*earlier, *((month,) if month in known else ()), *later), grid, specs,
         lake.read("counter_events", device), lake.open("readings"),
     )
     counts = _rows_per_signal(task)
@@ -171,7 +172,9 @@ def _task(lake: Lake, settings: Settings, device: str, month: str) -> tuple[_Tas
 
 def _window(task: _Task) -> pl.Expr:
     hold = max((max(s.hold_us, s.interval_us or 0) for s in task.specs.values()), default=0)
-    start, end = zones.from_us(task.grid.start - hold), zones.from_us(task.grid.end)
+    # An interval row ends early where the next one begins, even if that lies in the next month.
+    reach = max((s.interval_us or 0 for s in task.specs.values() if s.kind == "interval"), default=0)
+    start, end = zones.from_us(task.grid.start - hold), zones.from_us(task.grid.end + reach)
     return (pl.col("ts") >= start) & (pl.col("ts") < end)
 
 

@@ -34,7 +34,8 @@ def _collect(site: SiteResource) -> Definitions:
     parts = build_partitions(settings.first_month, settings.zone)
     groups = {
         "ingest": build_ingest(parts),
-        "months": [*build_resolution(parts), *build_meters(parts), *build_battery_months(parts)],
+        "months": [*build_resolution(parts), *build_meters(parts)],
+        "charges": build_battery_months(parts),
         "device": build_battery_devices(parts),
         "fleet": build_fleet(),
     }

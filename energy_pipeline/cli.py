@@ -33,7 +33,7 @@ def main() -> None:
     load_dotenv(Path.cwd() / ".env")
 
 
-def _site(settings_file: str | None, roots: str | None, lake: str | None):  # noqa: ANN202 - imported lazily
+def _site(settings_file: str | None, roots: str | None, lake: str | None):
     from energy_pipeline.resources.site import SiteResource
 
     site = SiteResource(
@@ -47,7 +47,7 @@ def _site(settings_file: str | None, roots: str | None, lake: str | None):  # no
     return site, settings
 
 
-def _instance():  # noqa: ANN202 - imported lazily
+def _instance():
     from dagster import DagsterInstance
 
     home = Path(os.environ.setdefault("DAGSTER_HOME", str(Path.cwd() / ".dagster_home")))
@@ -99,7 +99,8 @@ def devices(ctx: click.Context, settings_file: str | None, roots: str | None, la
     table = RichTable("device", "files", "MB", "zone", "registered", box=None)
     for name, files in found.devices.items():
         size = sum(f.size for f in files) / 1e6
-        table.add_row(name, str(len(files)), f"{size:.1f}", settings.zone_of(name).key, "now" if name in fresh else "yes")
+        registered = "now" if name in fresh else "yes"
+        table.add_row(name, str(len(files)), f"{size:.1f}", settings.zone_of(name).key, registered)
     OUT.print(table)
     for problem in found.problems:
         ERR.print(f"[red]problem[/red] {problem.message}", highlight=False)
@@ -145,7 +146,9 @@ def twin() -> None:
 
 @twin.command("make")
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--preset", type=click.Choice(["tiny", "demo", "planted_drift", "full"]), default="demo", show_default=True)
+@click.option(
+    "--preset", type=click.Choice(["tiny", "demo", "planted_drift", "full"]), default="demo", show_default=True
+)
 @click.option("--systems", type=click.IntRange(0), default=1, show_default=True, help="Battery systems.")
 @click.option("--meters", type=click.IntRange(0, 6), default=6, show_default=True)
 @click.option("--days", type=click.IntRange(1), help="Length; default: that of the preset.")

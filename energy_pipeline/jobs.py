@@ -1,4 +1,4 @@
-"""The four jobs, one per step of the way: a device's files, its months, its own tables, the fleet.
+"""The jobs, one per step of the way: a device's files, its months, a battery's charges and own tables, the fleet.
 
 Runs execute in one process: the multiprocess default costs about two seconds of CPU per step.
 Next: `sensors.py`, which asks for these jobs when something is due.
@@ -7,11 +7,12 @@ Next: `sensors.py`, which asks for these jobs when something is due.
 from dagster import AssetsDefinition, AssetSelection, define_asset_job, in_process_executor
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-JOBS = {"ingest": "ingest_job", "months": "months_job", "device": "device_job", "fleet": "fleet_job"}
+JOBS = {"ingest": "ingest_job", "months": "months_job", "charges": "charges_job", "device": "device_job", "fleet": "fleet_job"}
 DESCRIPTIONS = {
     "ingest": "Read what is new in a device's files.",
     "months": "Recompute the months of a device that a load has changed.",
-    "device": "Recompute what needs a device's whole history.",
+    "charges": "Recompute the charges of a battery system in the months that a load has changed.",
+    "device": "Recompute what needs a battery system's whole history.",
     "fleet": "Recompute the overview of all devices.",
 }
 

@@ -24,7 +24,9 @@ from energy_pipeline.sensors import partition_key, run_tags, work_name
 from energy_pipeline.work import Work, due_work
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-COUNTED = ("files_read", "bytes_parsed", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate", "rows_conflict")
+COUNTED = (
+    "files_read", "bytes_parsed", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate", "rows_conflict",
+)
 
 
 @dataclass

@@ -51,7 +51,7 @@ def work_name(work: Work) -> str:
 def run_tags(work: Work) -> dict[str, str]:
     """Tags of a run that does a piece of work."""
     tags = {WORK_TAG: work_name(work), DEVICE_TAG: work.device or "fleet"}
-    if work.kind == "months" and len(work.months) > 1:
+    if len(work.months) > 1:
         tags[ASSET_PARTITION_RANGE_START_TAG] = f"{work.device}|{work.months[0]}"
         tags[ASSET_PARTITION_RANGE_END_TAG] = f"{work.device}|{work.months[-1]}"
     return tags
@@ -59,7 +59,7 @@ def run_tags(work: Work) -> dict[str, str]:
 
 def partition_key(work: Work) -> str | None:
     """Partition of a run that does a piece of work; None for a range (its tags say it) and for the fleet."""
-    if work.kind == "months" and len(work.months) > 1:
+    if len(work.months) > 1:
         return None
     return work.partition
 

@@ -9,7 +9,16 @@ from types import TracebackType
 
 import polars as pl
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
 from rich.table import Table as RichTable
 
 from energy_pipeline.resources.lake import Lake
@@ -18,7 +27,7 @@ from energy_pipeline.runner import Observer, RunSummary
 from energy_pipeline.settings import Settings
 from energy_pipeline.work import Work
 
-WHAT = {"ingest": "reading files", "months": "months", "device": "device tables", "fleet": "overview"}
+WHAT = {"ingest": "reading files", "months": "months", "charges": "charges", "device": "battery tables", "fleet": "overview"}
 
 
 def _progress(console: Console) -> Progress:
@@ -118,7 +127,10 @@ def print_summary(console: Console, summary: RunSummary) -> None:
 def print_status(console: Console, lake: Lake, settings: Settings, found: Discovery, due: list[Work]) -> None:
     """Print devices, what is due, failing checks and the size of the lake."""
     behind = {w.device: f"{WHAT[w.kind]}" + (f" {w.months[0]} … {w.months[-1]}" if w.months else "") for w in due}
-    table = RichTable("device", "zone", "files", "readings", "last reading (UTC)", "due", box=None)
+    table = RichTable(
+        *(Column(c, no_wrap=True) for c in ("device", "zone", "files", "readings", "last reading (UTC)", "due")),
+        box=None,
+    )
     signals = lake.scan("signals").group_by("device").agg(
         pl.col("rows_accepted").sum(), pl.col("last_ts").max()
     ).collect()

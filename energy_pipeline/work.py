@@ -8,17 +8,24 @@ lake and nowhere else, so any crash and any order of runs leads to the same end.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import polars as pl
+
 from energy_pipeline.loading.load import load_is_due
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.raw_files import RawFile
-from energy_pipeline.schemas import TABLES
+from energy_pipeline.schemas import TABLES, battery
 from energy_pipeline.settings import Settings
 
 INGEST_TABLES = ("source_files", "signals", "readings", "rejected_readings", "counter_events")
 UNTRACKED = ("check_results",)
-MONTH_TABLES = tuple(
+BATTERY_TABLES = tuple(t.name for t in battery.TABLES)
+BATTERY_QUANTITIES = {"cell_voltage", "soc", "system_current"}
+_BY_MONTH = tuple(
     t.name for t in TABLES.values() if t.partition_by == ("device", "month") and t.name not in INGEST_TABLES
 )
+# Tables of every device, and those that only a device with battery signals has.
+MONTH_TABLES = tuple(t for t in _BY_MONTH if t not in BATTERY_TABLES)
+CHARGE_TABLES = tuple(t for t in _BY_MONTH if t in BATTERY_TABLES)
 DEVICE_TABLES = tuple(
     t.name for t in TABLES.values()
     if t.partition_by == ("device",) and t.name not in INGEST_TABLES and t.name not in UNTRACKED
@@ -28,7 +35,9 @@ FLEET_TABLE = "fleet_summary"
 
 @dataclass(frozen=True)
 class Work:
-    """The next thing to do for a device: `ingest`, `months` (a contiguous range), `device`, or `fleet` for all.
+    """The next thing to do for a device: `ingest`, `months`, `charges`, `device`, or `fleet` for all.
+
+    `months` and `charges` name a contiguous range of months; `charges` and `device` are for battery systems only.
 
     `number` is the load it brings the tables up to; it names the run, so that the same work is not asked for twice.
     """
@@ -41,7 +50,7 @@ class Work:
     @property
     def partition(self) -> str | None:
         """Partition key of a run that does this; None for the fleet."""
-        if self.kind == "months":
+        if self.months:
             return f"{self.device}|{self.months[0]}"
         return None if self.kind == "fleet" else self.device
 
@@ -86,18 +95,30 @@ def _after_ingest(lake: Lake, settings: Settings, device: str) -> list[Work]:
     loaded = _loaded(lake, device)
     if loaded == 0:
         return []
-    months = due_months(lake, settings, device)
+    months = due_months(lake, settings, device, MONTH_TABLES)
     if months:
         return [Work("months", device, loaded, span) for span in _ranges(months)]
+    if not is_battery(lake, device):
+        return []
+    months = due_months(lake, settings, device, CHARGE_TABLES)
+    if months:
+        return [Work("charges", device, loaded, span) for span in _ranges(months)]
     key = device_key(device, settings.derived_digest(device))
     behind = [t for t in DEVICE_TABLES if lake.number(t, key) < loaded]
     return [Work("device", device, loaded)] if behind else []
 
 
-def due_months(lake: Lake, settings: Settings, device: str) -> list[str]:
-    """Return the months of a device for which some month table is behind `readings`, in order."""
+def is_battery(lake: Lake, device: str) -> bool:
+    """True where a device has signals that the battery tables are made from."""
+    found = lake.scan("signals", device).filter(pl.col("quantity").is_in(BATTERY_QUANTITIES)).head(1).collect()
+    return not found.is_empty()
+
+
+def due_months(lake: Lake, settings: Settings, device: str, tables: Iterable[str] = _BY_MONTH) -> list[str]:
+    """Return the months of a device for which any of `tables` is behind `readings`, in order."""
     # Months whose readings are gone count as long as a table still has rows of them; none lies before the first month.
-    held = {m for table in ("readings", *MONTH_TABLES) for m in lake.months(device, table)}
+    tables = tuple(tables)
+    held = {m for table in ("readings", *tables) for m in lake.months(device, table)}
     stored = sorted(m for m in held if m >= settings.first_month)
     if not stored:
         return []
@@ -106,7 +127,7 @@ def due_months(lake: Lake, settings: Settings, device: str) -> list[str]:
     candidates = _all_months(stored[0], _next_month(stored[-1]))
     wanted = month_numbers(lake, device, candidates)
     keys = {m: month_key(device, m, digest) for m in candidates}
-    done = [lake.numbers(table, keys.values()) for table in MONTH_TABLES]
+    done = [lake.numbers(table, keys.values()) for table in tables]
     return [m for m in candidates if wanted[m] and any(numbers[keys[m]] < wanted[m] for numbers in done)]
 
 

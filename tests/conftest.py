@@ -85,13 +85,13 @@ class Site:
             self.lake, self.settings, device, self.files(device), self.now_s if now_s is None else now_s
         )
 
+    def due(self, device: str = "m1") -> list[str]:
+        """Months for which a resolution table is behind the readings."""
+        return work.due_months(self.lake, self.settings, device, RESOLUTION_TABLES)
+
     def aggregate(self, device: str = "m1") -> list[str]:
         """Compute every resolution month that is due; return them."""
-        before, work.MONTH_TABLES = work.MONTH_TABLES, RESOLUTION_TABLES
-        try:
-            months = work.due_months(self.lake, self.settings, device)
-        finally:
-            work.MONTH_TABLES = before
+        months = self.due(device)
         if months:
             aggregate_months(self.lake, self.settings, device, months)
         return months

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 import panel as pn
 import panel_material_ui  # noqa: F401 - registers its resources before the first document
 import uvicorn
+from bokeh.core.validation import silence
+from bokeh.core.validation.warnings import EMPTY_LAYOUT
 from fastapi import FastAPI
 from panel.io.fastapi import add_applications
 from starlette.middleware.gzip import GZipMiddleware
@@ -21,18 +23,23 @@ from viewer import stack_fixes
 from viewer.security import Guard
 from viewer.shell import open_session
 from viewer.store import Store, TableBroken, TableMissing
+from viewer.surface import add_surface
 
 TITLE = "Energie-Leitstand"
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 ENV_HOSTS, ENV_USER, ENV_PASSWORD, ENV_SECRET = (
-    "ENERGY_VIEWER_HOSTS", "ENERGY_VIEWER_USER", "ENERGY_VIEWER_PASSWORD", "ENERGY_VIEWER_SECRET",
+    "ENERGY_VIEWER_HOSTS",
+    "ENERGY_VIEWER_USER",
+    "ENERGY_VIEWER_PASSWORD",
+    "ENERGY_VIEWER_SECRET",
 )
 
 
 def create_app(settings: Settings, hosts: tuple[str, ...] = ()) -> FastAPI:
     """Return the server for one lake: the pages at `/`, the state of the tables at `/health`."""
     stack_fixes.apply_once()
-    pn.extension("tabulator", "plotly", notifications=False, console_output="disable")
+    silence(EMPTY_LAYOUT)
+    pn.extension("tabulator", notifications=False, console_output="disable")
     store = Store(settings)
     app = FastAPI(title=TITLE, docs_url="/docs", redoc_url=None)
 
@@ -41,8 +48,12 @@ def create_app(settings: Settings, hosts: tuple[str, ...] = ()) -> FastAPI:
         """State of the lake: every table with its version, and the time of the last reading."""
         return health_of(store)
 
+    add_surface(app, store)
     add_applications(
-        {"/": lambda: open_session(store, settings)}, app=app, title=TITLE, sign_sessions=True,
+        {"/": lambda: open_session(store, settings)},
+        app=app,
+        title=TITLE,
+        sign_sessions=True,
         secret_key=os.environ.get(ENV_SECRET, secrets.token_hex(32)).encode(),
         unused_session_lifetime_milliseconds=15_000,
     )

@@ -45,14 +45,18 @@ class Catalog:
         """Return all devices with readings, battery systems and meters by name."""
         rows = self._store.frame("signals", ["device", "quantity", "group", "first_ts", "last_ts"])
         spans = rows.group_by("device").agg(
-            pl.col("first_ts").min(), pl.col("last_ts").max(),
+            pl.col("first_ts").min(),
+            pl.col("last_ts").max(),
             pl.col("quantity").is_in(["cell_voltage", "soc"]).any().alias("bess"),
             (pl.col("group") == "meter").any().alias("meter"),
         )
         return [
             DeviceInfo(
-                r["device"], "bess" if r["bess"] else "meter" if r["meter"] else "other",
-                self._settings.zone_of(r["device"]), r["first_ts"], r["last_ts"],
+                r["device"],
+                "bess" if r["bess"] else "meter" if r["meter"] else "other",
+                self._settings.zone_of(r["device"]),
+                r["first_ts"],
+                r["last_ts"],
             )
             for r in sorted(spans.to_dicts(), key=lambda r: natural(r["device"].lower()))
         ]

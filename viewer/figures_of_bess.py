@@ -36,8 +36,12 @@ def group_statistics(store: Store, device: str, signals: list[str], start: datet
     rows = rows.filter((pl.col("ts") >= start) & (pl.col("ts") < end)).sort("ts")
     length = max((end - start).total_seconds(), 1.0)
     return rows.group_by("signal", maintain_order=True).agg(
-        (pl.col("integral").sum() / pl.col("covered_s").filter(pl.col("integral").is_not_null()).sum()).fill_nan(None).alias("mean"),
-        pl.col("min").min(), pl.col("max").max(), pl.col("last").drop_nulls().last(),
+        (pl.col("integral").sum() / pl.col("covered_s").filter(pl.col("integral").is_not_null()).sum())
+        .fill_nan(None)
+        .alias("mean"),
+        pl.col("min").min(),
+        pl.col("max").max(),
+        pl.col("last").drop_nulls().last(),
         (pl.col("covered_s").sum() / length).clip(0, 1).alias("coverage"),
         pl.when(pl.col("increase").is_not_null().any()).then(pl.col("increase").sum()).alias("increase"),
     )
@@ -61,7 +65,9 @@ def alarms(store: Store, device: str, signals: list[str], start: datetime, end: 
     spans: list[Alarm] = []
     for signal in signals:
         rows = store.frame("resolution_5min", ["ts", "max"], where={"device": device, "signal": signal})
-        hit = rows.filter((pl.col("ts") >= start) & (pl.col("ts") < end) & (pl.col("max") > 0)).sort("ts")["ts"].to_list()
+        hit = (
+            rows.filter((pl.col("ts") >= start) & (pl.col("ts") < end) & (pl.col("max") > 0)).sort("ts")["ts"].to_list()
+        )
         for ts in hit:
             if spans and spans[-1].signal == signal and ts - spans[-1].end <= timedelta(0):
                 spans[-1] = Alarm(signal, spans[-1].start, ts + timedelta(minutes=5))
@@ -70,13 +76,17 @@ def alarms(store: Store, device: str, signals: list[str], start: datetime, end: 
     return sorted(spans, key=lambda a: a.start)
 
 
-def auxiliary_energy_kwh(store: Store, device: str, signals: pl.DataFrame, start: datetime, end: datetime) -> float | None:
+def auxiliary_energy_kwh(
+    store: Store, device: str, signals: pl.DataFrame, start: datetime, end: datetime
+) -> float | None:
     """Return the energy of the auxiliaries in a window: from the register, else from power; None without either."""
     for quantity in ("auxiliary_energy", "auxiliary_power"):
         names = signals.filter(pl.col("quantity") == quantity)["signal"].to_list()
         if not names:
             continue
-        rows = store.frame("resolution_1h", ["ts", "integral", "increase"], where={"device": device, "signal": names[0]})
+        rows = store.frame(
+            "resolution_1h", ["ts", "integral", "increase"], where={"device": device, "signal": names[0]}
+        )
         rows = rows.filter((pl.col("ts") >= start) & (pl.col("ts") < end))
         column = rows["increase"] if quantity == "auxiliary_energy" else rows["integral"] / 3600
         values = column.drop_nulls()

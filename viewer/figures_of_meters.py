@@ -5,7 +5,7 @@ from `meter_daily` and counts the local days that the window touches. Used by th
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -69,8 +69,16 @@ def signal_figures(store: Store, device: str, signal: str, start: datetime, end:
         median, p95 = weighted_quantiles(values, held["covered_s"].to_numpy(), (0.5, 0.95))
     last = rows.drop_nulls("last").sort("ts")["last"]
     return SignalFigures(
-        mean, rows["min"].min(), rows["max"].max(), median, p95, deviation, last[-1] if len(last) else None,
-        float(rows["covered_s"].sum()), _sum(rows["increase"]), _sum(rows["increase_estimated"]),
+        mean,
+        rows["min"].min(),
+        rows["max"].max(),
+        median,
+        p95,
+        deviation,
+        last[-1] if len(last) else None,
+        float(rows["covered_s"].sum()),
+        _sum(rows["increase"]),
+        _sum(rows["increase_estimated"]),
     )
 
 
@@ -90,8 +98,8 @@ def daily_rows(store: Store, device: str, start: datetime, end: datetime, zone: 
 
 def local_days(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[date, date]:
     """Return first and last local day that a window touches."""
-    last = end.astimezone(zone)
-    return start.astimezone(zone).date(), last.date()
+    last = max(end - timedelta(microseconds=1), start)
+    return start.astimezone(zone).date(), last.astimezone(zone).date()
 
 
 def meter_figures(rows: pl.DataFrame) -> MeterFigures:
@@ -101,10 +109,18 @@ def meter_figures(rows: pl.DataFrame) -> MeterFigures:
     hours = float((rows["day_length_s"] * rows["power_coverage"].fill_null(1.0)).sum()) / 3600
     usable = taken is not None and peak is not None and peak > 0
     return MeterFigures(
-        rows.height, taken, _sum(rows["export_kwh"]), _sum(rows["net_kwh"]), _sum(rows["estimated_kwh"]), peak,
-        peak_row["peak_ts"][0] if peak_row.height else None, rows["base_load_kw"].median(),
-        taken / peak if usable else None, taken / peak / hours if usable and hours > 0 else None,
-        _weighted(rows, "power_factor_energy", "import_kwh"), rows["balance_percent"].median(),
+        rows.height,
+        taken,
+        _sum(rows["export_kwh"]),
+        _sum(rows["net_kwh"]),
+        _sum(rows["estimated_kwh"]),
+        peak,
+        peak_row["peak_ts"][0] if peak_row.height else None,
+        rows["base_load_kw"].median(),
+        taken / peak if usable else None,
+        taken / peak / hours if usable and hours > 0 else None,
+        _weighted(rows, "power_factor_energy", "import_kwh"),
+        rows["balance_percent"].median(),
     )
 
 

@@ -87,7 +87,7 @@ def _with_headers(send: Send) -> Send:
 
 async def _refuse(send: Send, status: int, text: str) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), *HEADERS]
-    if status == 401:  # noqa: PLR2004
+    if status == 401:
         headers.append((b"www-authenticate", b'Basic realm="energy", charset="UTF-8"'))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text.encode()})

@@ -36,11 +36,7 @@ class Selection(param.Parameterized):
 
     def query(self) -> str:
         """Return the URL's query for this selection, empty where all is default."""
-        pairs = [
-            (name, str(getattr(self, name)))
-            for name in FIELDS
-            if getattr(self, name) != self.param[name].default
-        ]
+        pairs = [(name, str(getattr(self, name))) for name in FIELDS if getattr(self, name) != self.param[name].default]
         return f"?{urlencode(pairs)}" if pairs else ""
 
     def read_query(self, search: str) -> None:
@@ -96,7 +92,7 @@ def local_window(
 def _checked(selection: Selection, name: str, text: str) -> object:
     if name == "pack":
         value = int(text)
-        if not 0 <= value <= 999:  # noqa: PLR2004
+        if not 0 <= value <= 999:
             raise ValueError(text)
         return value
     if name == "cell" and text and not _CELL.match(text):

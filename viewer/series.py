@@ -189,8 +189,11 @@ def envelope_runs(result: SeriesResult, bins: int = 600) -> list[tuple[np.ndarra
 def _read_raw(store: Store, device: str, signal: str, start: datetime, end: datetime, zone: ZoneInfo) -> Columns:
     window = (pl.col("ts") >= start) & (pl.col("ts") < end)
     rows = store.frame(
-        "readings", ["ts", "value"], where={"device": device, "signal": signal},
-        months=months_of(start, end, zone), predicate=window,
+        "readings",
+        ["ts", "value"],
+        where={"device": device, "signal": signal},
+        months=months_of(start, end, zone),
+        predicate=window,
     ).sort("ts")
     value = rows["value"].to_numpy()
     return Columns(_us(rows["ts"]), value, value, value)

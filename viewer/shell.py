@@ -21,8 +21,12 @@ from viewer.store import Store, TableBroken, TableMissing
 from viewer.theme import PAGE_SX, THEME
 
 ICONS = {
-    "overview": "dashboard", "meter": "bolt", "compare": "stacked_line_chart", "bess": "battery_charging_full",
-    "packpulse": "monitor_heart", "quality": "verified",
+    "overview": "dashboard",
+    "meter": "bolt",
+    "compare": "stacked_line_chart",
+    "bess": "battery_charging_full",
+    "packpulse": "monitor_heart",
+    "quality": "verified",
 }
 VERSION_CHECK_MS = 20_000
 SIDEBAR_WIDTH = 220
@@ -39,20 +43,41 @@ class Shell:
         self._menu = pmui.MenuList(items=[], sizing_mode="stretch_width", margin=(8, 0))
         self._menu.param.watch(self._menu_picked, "active")
         self._language = pmui.Button(
-            label="", icon="translate", variant="text", size="small", on_click=self._switch_language,
-            sx={"color": "#ffffff"}, margin=(0, 4), width=74,
+            label="",
+            icon="translate",
+            variant="text",
+            size="small",
+            on_click=self._switch_language,
+            sx={"color": "#ffffff"},
+            margin=(0, 4),
+            width=74,
         )
         self._news = pn.Column(sizing_mode="stretch_width", margin=0)
         self._main = pn.Column(sizing_mode="stretch_width", margin=0)
         self._body = pn.Column(
-            self._news, self._main, sizing_mode="stretch_width", margin=0, css_classes=["ep-body"],
-            stylesheets=[":host{padding:16px 18px 40px;box-sizing:border-box}"
-                         "@media(max-width:560px){:host{padding:10px 8px 40px}}"],
+            self._news,
+            self._main,
+            sizing_mode="stretch_width",
+            margin=0,
+            css_classes=["ep-body"],
+            stylesheets=[
+                ":host{padding:16px 18px 40px;box-sizing:border-box}"
+                "@media(max-width:560px){:host{padding:10px 8px 40px}}"
+            ],
         )
         self.view = pmui.Page(
-            title=t("app.title"), main=[self._body], sidebar=[self._menu], header=[pn.Spacer(sizing_mode="stretch_width"),
-            self._language], sidebar_width=SIDEBAR_WIDTH, sidebar_resizable=False, theme_config=THEME, sx=PAGE_SX,
-            dark_theme=session.dark, busy_indicator="linear", site_url="./", meta_name=t("app.title"),
+            title=t("app.title"),
+            main=[self._body],
+            sidebar=[self._menu],
+            header=[pn.Spacer(sizing_mode="stretch_width"), self._language],
+            sidebar_width=SIDEBAR_WIDTH,
+            sidebar_resizable=False,
+            theme_config=THEME,
+            sx=PAGE_SX,
+            dark_theme=session.dark,
+            busy_indicator="linear",
+            site_url="./",
+            meta_name=t("app.title"),
         )
         self.view.param.watch(self._theme_toggled, "dark_theme")
         self._label()

@@ -16,17 +16,19 @@ _BACK_JS = """
 const here = () => window.location.pathname + window.location.search + window.location.hash
 if (window.__energy_back) { return }
 window.__energy_back = true
-const push = window.history.pushState.bind(window.history)
-window.history.pushState = (data, title, url) => { if (url !== here()) { push(data, title, url) } }
-const place = () => {
-  for (const doc of window.Bokeh.documents) {
-    for (const root of doc.roots()) { if (root.type === "panel.models.location.Location") { return root } }
+const roots = () => window.Bokeh.documents.flatMap((doc) => doc.roots())
+const close_drawer = () => {
+  if (window.innerWidth >= 600) { return }
+  for (const root of roots()) {
+    if (root.data !== undefined && root.data.sidebar_open === true) { root.data.sidebar_open = false }
   }
-  return null
 }
+close_drawer()
+const push = window.history.pushState.bind(window.history)
+window.history.pushState = (data, title, url) => { if (url !== here()) { push(data, title, url); close_drawer() } }
 window.addEventListener("popstate", () => {
-  const model = place()
-  if (model === null) { window.location.reload() } else { model.search = window.location.search }
+  const model = roots().find((root) => root.type === "panel.models.location.Location")
+  if (model === undefined) { window.location.reload() } else { model.search = window.location.search }
 })
 """
 _done: list[str] = []
@@ -56,13 +58,16 @@ def _free_lost_sessions() -> str:
             if self.connection is not None:
                 self.application.client_lost(self.connection)
 
-    ws_connect._cured = True  # noqa: SLF001 - marks our own function
+    ws_connect._cured = True
     handler.ws_connect = ws_connect
     return "bokeh_fastapi.handler.WSHandler.ws_connect"
 
 
 def follow_back_button(doc: Document) -> None:
-    """panel 1.9: nothing answers the browser's back button; write the URL's query back to the Location model."""
+    """Panel 1.9: nothing answers the browser's back button; write the URL's query back to the Location model.
+
+    On narrow screens the drawer of panel-material-ui 0.16 starts open over the page: close it, also after a pick.
+    """
     doc.js_on_event("document_ready", CustomJS(code=_BACK_JS))
 
 

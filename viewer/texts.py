@@ -40,7 +40,7 @@ class Texts:
 
     def number(self, value: float | None, digits: int | None = None, *, sign: bool = False) -> str:
         """Return a number with the language's separators; a dash where there is none."""
-        if value is None or value != value:  # noqa: PLR0124 - NaN
+        if value is None or value != value:
             return DASH
         if digits is None:
             digits = _digits(value)
@@ -57,7 +57,7 @@ class Texts:
 
     def percent(self, share: float | None, digits: int = 0) -> str:
         """Return a share (0..1) in percent."""
-        return DASH if share is None or share != share else f"{self.number(100 * share, digits)} %"  # noqa: PLR0124
+        return DASH if share is None or share != share else f"{self.number(100 * share, digits)} %"
 
     def date(self, day: date | None) -> str:
         """Return a date."""
@@ -76,7 +76,7 @@ class Texts:
             return DASH
         if hours < 1:
             return self("age.minutes", n=max(int(hours * 60), 0))
-        return self("age.hours", n=int(hours)) if hours < 48 else self("age.days", n=int(hours / 24))  # noqa: PLR2004
+        return self("age.hours", n=int(hours)) if hours < 48 else self("age.days", n=int(hours / 24))
 
     @property
     def separators(self) -> tuple[str, str]:
@@ -91,21 +91,25 @@ class Texts:
 
 def _digits(value: float) -> int:
     size = abs(value)
-    if size >= 1000 or value == int(value):  # noqa: PLR2004
+    if size >= 1000 or value == int(value):
         return 0
-    if size < 0.1:  # noqa: PLR2004
+    if size < 0.1:
         return min(2 - math.floor(math.log10(size)), 8)
-    return 1 if size >= 100 else 2 if size >= 1 else 3  # noqa: PLR2004
+    return 1 if size >= 100 else 2 if size >= 1 else 3
 
 
 _LARGER: Mapping[str, tuple[str, float]] = {
-    "kW": ("MW", 1e3), "kWh": ("MWh", 1e3), "MWh": ("GWh", 1e3), "W": ("kW", 1e3), "Wh": ("kWh", 1e3),
+    "kW": ("MW", 1e3),
+    "kWh": ("MWh", 1e3),
+    "MWh": ("GWh", 1e3),
+    "W": ("kW", 1e3),
+    "Wh": ("kWh", 1e3),
 }
 
 
 def scale_unit(value: float | None, unit: str) -> tuple[float | None, str]:
     """Return value and unit, in the next larger unit from ten thousand on."""
-    if value is not None and unit in _LARGER and abs(value) >= 10_000:  # noqa: PLR2004
+    if value is not None and unit in _LARGER and abs(value) >= 10_000:
         larger, factor = _LARGER[unit]
         return scale_unit(value / factor, larger)
     return value, unit

@@ -31,7 +31,10 @@ THEME = {
 }
 PAGE_SX = {
     "& .MuiAppBar-root.header": {
-        "backgroundColor": f"{BAR} !important", "backgroundImage": "none !important", "boxShadow": "none", "color": "#ffffff",
+        "backgroundColor": f"{BAR} !important",
+        "backgroundImage": "none !important",
+        "boxShadow": "none",
+        "color": "#ffffff",
     },
     "& .MuiAppBar-root.header .MuiIconButton-root": {"color": "#ffffff"},
     "& .title": {"whiteSpace": "nowrap"},

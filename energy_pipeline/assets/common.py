@@ -63,7 +63,9 @@ def column_schema(name: str) -> TableSchema:
     )
 
 
-def result(name: str, rows: Mapping[str, int], lake: Lake, extra: Mapping[str, object] | None = None) -> MaterializeResult:
+def result(
+    name: str, rows: Mapping[str, int], lake: Lake, extra: Mapping[str, object] | None = None
+) -> MaterializeResult:
     """Materialisation of a table: rows in all and per partition, and the version that holds them."""
     parts = [f"| {key} | {count:,} |" for key, count in rows.items()]
     metadata: dict[str, object] = {

@@ -48,7 +48,8 @@ def build_ingest(parts: Partitions) -> list[AssetsDefinition]:
 
 
 def _metadata(reports: list[LoadReport]) -> dict[str, object]:
-    total = {name: sum(r.rows[name] for r in reports) for name in ("read", "accepted", "rejected", "duplicate", "conflict")}
+    counted = ("read", "accepted", "rejected", "duplicate", "conflict")
+    total = {name: sum(r.rows[name] for r in reports) for name in counted}
     unrecognised = sorted({s for r in reports for s in r.unrecognised})
     problems = [p for r in reports for p in r.problems]
     months = [f"{r.device}|{m}" for r in reports for m in r.months_due]

@@ -69,8 +69,13 @@ def build_battery_days(
         *_flow(ctx, pack.current, pack.voltage, pack.hold_us, a, b, charge_cycles),
         pl.lit(ctx.device).alias("device"), pl.lit(month).alias("month"),
     )
-    seen = (pl.col("hours_current") > 0) | (pl.col("hours_soc") > 0)
-    return BATTERY_DAYS.conform(frame.filter(seen).with_columns(pl.col(pl.Float64).fill_nan(None)))
+    seen = _readings(pack.current, a, b) + _readings(pack.soc, a, b) > 0
+    return BATTERY_DAYS.conform(frame.filter(pl.Series(seen)).with_columns(pl.col(pl.Float64).fill_nan(None)))
+
+
+def _readings(series: Series, a: Int, b: Int) -> Int:
+    """Return the number of readings per day; a reading held over midnight makes no day of its own."""
+    return np.asarray(np.searchsorted(series.ts, b) - np.searchsorted(series.ts, a), dtype=np.int64)
 
 
 def _flow(
@@ -90,11 +95,12 @@ def _flow(
     true = (current.value - np.nan_to_num(zero)[days]) * active
     signs = charge_cycles["file_sign"].drop_nulls()
     sign = ctx.battery.current_sign or (int(signs[0]) if len(signs) else 0)
-    out: list[Float] = []
-    for way in (sign, -sign):
-        out.append(HeldIntegral.of(current, hold, np.maximum(way * true, 0.0)).over(a, b) / HOURS)
+    ways = (sign, -sign)
+    out: list[Float] = [
+        HeldIntegral.of(current, hold, np.maximum(way * true, 0.0)).over(a, b) / HOURS for way in ways
+    ]
     power = ctx.name("system_voltage") is not None
-    for way in (sign, -sign):
+    for way in ways:
         part = Series(current.ts, np.maximum(way * true, 0.0))
         watt = product_integral(part, voltage, hold).over(a, b) / 3.6e6
         out.append(watt if power else np.full(len(a), np.nan))

@@ -68,7 +68,8 @@ def _rows(
 ) -> pl.DataFrame:
     us: Int = points["us"].to_numpy()
     moments = points.select("day", "kind", "soc").with_columns(to_utc(us).alias("ts"), pl.lit(1).alias("one"))
-    cells = pl.DataFrame({"signal": names}).join(ctx.signals.select("signal", "pack", "cell"), on="signal")
+    places = ctx.signals.select("signal", "pack", "cell")
+    cells = pl.DataFrame({"signal": names}).join(places, on="signal", how="left", maintain_order="left")
     frame = cells.join(moments, how="cross").with_columns(
         pl.Series("offset_mv", offset.ravel()).fill_nan(None), pl.Series("voltage_v", voltage.ravel()).fill_nan(None),
         pl.lit(ctx.device).alias("device"), pl.lit(month).alias("month"),

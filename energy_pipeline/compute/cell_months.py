@@ -54,7 +54,7 @@ def build_cell_months(ctx: DeviceContext, month: str, readings: pl.LazyFrame) ->
         count[name] = len(part)
         runs[name] = still_runs(part, hold, ctx.battery)
     middle = nan_median(levels, axis=0)
-    rows = [_stuck(name, runs.get(name), grid, middle, ctx.battery) | {"readings": count.get(name, 0)} for name in names]
+    rows = [_stuck(n, runs.get(n), grid, middle, ctx.battery) | {"readings": count.get(n, 0)} for n in names]
     places = ctx.signals.select("signal", "pack", "cell")
     kinds = {"signal": pl.String, "stuck_hours": pl.Float64, "start": pl.Int64, "end": pl.Int64, "readings": pl.Int64}
     frame = pl.DataFrame(rows, schema=kinds).join(places, on="signal", how="left")

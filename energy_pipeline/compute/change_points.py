@@ -52,35 +52,47 @@ def long_run_variance(y: Float, floor: float) -> float:
 
 
 class LineCost:
-    """Residual sum of squares of a straight line over rows [a, b), from running sums."""
+    """Residual sum of squares of a straight line over rows [a, b), for all pairs at once.
 
-    def __init__(self, t: Float, y: Float) -> None:
-        tc, yc = t - t.mean(), y - y.mean()
-        terms = np.column_stack([np.ones_like(tc), tc, tc * tc, yc, tc * yc, yc * yc])
-        self.sums = np.vstack([np.zeros(6), np.cumsum(terms, axis=0)])
+    What depends on time alone is computed once and shared by all series on the same days.
+    """
 
-    def __call__(self, a: np.ndarray, b: np.ndarray) -> Float:
-        """Return the cost of each [a, b); a and b broadcast."""
-        n, st, stt, sy, sty, syy = np.moveaxis(self.sums[b] - self.sums[a], -1, 0)
-        n = np.maximum(n, 1)
-        vt, vy, c = stt - st * st / n, syy - sy * sy / n, sty - st * sy / n
-        return np.maximum(vy - np.where(vt > 1e-9, c * c / np.maximum(vt, 1e-9), 0.0), 0.0)
+    def __init__(self, t: Float) -> None:
+        self.t = t - t.mean()
+        n, st, stt = (_sums(v) for v in (np.ones_like(self.t), self.t, self.t * self.t))
+        self.n = np.maximum(n, 1.0)
+        self.mean_t = st / self.n
+        spread = stt - st * self.mean_t
+        self.inverse = np.where(spread > 1e-9, 1.0 / np.maximum(spread, 1e-9), 0.0)
+
+    def matrix(self, y: Float) -> Float:
+        """Return the costs as a matrix [b, a]; only a < b has a meaning."""
+        yc = y - y.mean()
+        sy = _sums(yc)
+        cross = _sums(self.t * yc) - self.mean_t * sy
+        return np.asarray(
+            np.maximum(_sums(yc * yc) - sy * sy / self.n - cross * cross * self.inverse, 0.0), dtype=np.float64
+        )
 
 
-def best_partition(t: Float, y: Float, penalty: float, minimum: int) -> list[int]:
-    """Return the first rows of all segments but the first, by exact optimal partitioning."""
-    n = len(y)
+def _sums(v: Float) -> Float:
+    """Return the sum over rows [a, b) as a matrix [b, a]."""
+    total = np.concatenate([[0.0], np.cumsum(v)])
+    return np.asarray(total[:, None] - total[None, :], dtype=np.float64)
+
+
+def best_partition(cost: Float, penalty: float, minimum: int) -> list[int]:
+    """Return the first rows of all segments but the first, by exact optimal partitioning of a cost matrix."""
+    n = len(cost) - 1
     if n < 2 * minimum:
         return []
-    cost = LineCost(t, y)
     best = np.full(n + 1, np.inf)
     best[0] = -penalty
     before = np.zeros(n + 1, dtype=np.int64)
     for end in range(minimum, n + 1):
-        starts = np.arange(0, end - minimum + 1)
-        value = best[starts] + cost(starts, np.full(len(starts), end)) + penalty
-        k = int(np.argmin(value))
-        best[end], before[end] = value[k], k
+        value = best[: end - minimum + 1] + cost[end, : end - minimum + 1]
+        k = int(value.argmin())
+        best[end], before[end] = value[k] + penalty, k
     cuts: list[int] = []
     at = n
     while before[at] > 0:
@@ -89,25 +101,30 @@ def best_partition(t: Float, y: Float, penalty: float, minimum: int) -> list[int
     return cuts[::-1]
 
 
-def find_changes(t: Float, y: Float, *, minimum: int, penalty: float, floor: float, smooth: int = 1) -> list[Change]:
+def find_changes(
+    t: Float, y: Float, *, minimum: int, penalty: float, floor: float, smooth: int = 1, line: LineCost | None = None
+) -> list[Change]:
     """Return the changes of level of `y` over days `t`, dated on the raw series.
 
     `penalty` is multiplied by ln(n) and the long-run variance. `smooth` is the half width of the running median on
     which the changes are searched. `low` and `high` are rows where the two lines fit within the 95 % limit of the
-    likelihood ratio (3.84 × variance) of the best row.
+    likelihood ratio (3.84 × variance) of the best row. `line` may be given for series on the same days.
     """
     n = len(y)
     if n < 2 * minimum:
         return []
     variance = long_run_variance(y, floor)
-    cuts = best_partition(t, running_median(y, smooth), penalty * np.log(n) * variance, minimum)
+    line = line or LineCost(t)
+    cuts = best_partition(line.matrix(running_median(y, smooth)), penalty * np.log(n) * variance, minimum)
+    if not cuts:
+        return []
     borders = [0, *cuts, n]
-    cost = LineCost(t, y)
+    cost = line.matrix(y)
     out = []
     for k in range(1, len(borders) - 1):
         a, b = borders[k - 1], borders[k + 1]
         near = np.arange(max(a + 3, borders[k] - minimum // 2), min(b - 3, borders[k] + minimum // 2) + 1)
-        price = cost(np.full(len(near), a), near) + cost(near, np.full(len(near), b))
+        price = cost[near, a] + cost[b, near]
         index = int(near[np.argmin(price)])
         good = near[price <= price.min() + 3.84 * variance]
         step = _line_at(t, y, index, b, index) - _line_at(t, y, a, index, index)

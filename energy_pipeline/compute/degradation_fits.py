@@ -14,8 +14,8 @@ import polars as pl
 from energy_pipeline.compute.battery_series import Float, Int
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.day_matrix import DayMatrix, day_matrix
-from energy_pipeline.compute.fit_levels import FitSeries, cut_rows, own_steps, series_of, system_steps
-from energy_pipeline.compute.fit_rows import fit_family
+from energy_pipeline.compute.fit_levels import FitSeries, cell_steps, cut_rows, own_steps, series_of, system_steps
+from energy_pipeline.compute.fit_rows import Common, common_of, fit_family
 from energy_pipeline.compute.sat_voltage import nan_median
 from energy_pipeline.schemas.battery import DEGRADATION_FITS
 
@@ -43,8 +43,13 @@ def build_degradation_fits(
 ) -> pl.DataFrame:
     """Build one row per (level, pack, cell, quantity); every cell has two rows, with a verdict or a reason."""
     rows: list[dict[str, Any]] = []
+    common: Common | None = None
     for family in _families(ctx, sat_daily, regimes, capacity, charge_cycles):
-        rows.extend(fit_family(family.t, family.days, family.efc, family.series, ctx.battery))
+        shares = family.series[0].quantity == INDEX and family.series[0].grade != "system"
+        fitted = fit_family(family.t, family.days, family.efc, family.series, ctx.battery, common if shares else None)
+        if family.series[0].quantity == INDEX and not shares:
+            common = common_of(fitted[0])
+        rows.extend(fitted)
     if not rows:
         return DEGRADATION_FITS.empty()
     schema = {k: v for k, v in DEGRADATION_FITS.polars_schema.items() if k not in {"device", "unit"}}
@@ -70,11 +75,11 @@ def _families(
         common = cut_rows(matrix.days, system_steps(regimes)) if matrix.days else np.empty(0, np.int64)
         cells = _cell_series(ctx, matrix, quantity, common, regimes)
         packs = _pack_series(ctx, matrix, quantity, common)
-        out += [Family(matrix.t, matrix.days, efc, s) for s in (cells, packs) if s]
-        if quantity == INDEX:
+        if quantity == INDEX:  # the system first: cells and packs cannot know their index better than it does
             whole = _middle(matrix.values)
             series = series_of(whole, common, ctx.battery, quantity=quantity, grade="system")
             out.append(Family(matrix.t, matrix.days, efc, [series]))
+        out += [Family(matrix.t, matrix.days, efc, s) for s in (cells, packs) if s]
     return out + _capacity_family(ctx, capacity, charge_cycles)
 
 
@@ -89,9 +94,10 @@ def _cell_series(
     ctx: DeviceContext, matrix: DayMatrix, quantity: str, common: Int, regimes: pl.DataFrame
 ) -> list[FitSeries]:
     out = []
+    steps = cell_steps(regimes)
     for row, (pack, cell) in enumerate(zip(matrix.packs, matrix.cells, strict=True)):
         own = quantity == OFFSET and len(matrix.days) > 0
-        cuts = own_steps(matrix, row, common, regimes, ctx.battery) if own else common
+        cuts = own_steps(matrix, row, common, steps.get((pack, cell), []), ctx.battery) if own else common
         y = matrix.values[row]
         out.append(series_of(y, cuts, ctx.battery, quantity=quantity, grade="cell", pack=pack, cell=cell))
     return out
@@ -104,8 +110,7 @@ def _pack_series(ctx: DeviceContext, matrix: DayMatrix, quantity: str, common: I
     for pack in sorted(set(packs[packs >= 0].tolist())):
         y = _middle(matrix.values[packs == pack])
         one = DayMatrix(y[None], matrix.t, matrix.days, [pack], [None])
-        no_steps = pl.DataFrame(schema={"kind": pl.String, "pack": pl.Int16, "cell": pl.Int16, "day": pl.Date})
-        cuts = own_steps(one, 0, common, no_steps, ctx.battery) if quantity == OFFSET and matrix.days else common
+        cuts = own_steps(one, 0, common, [], ctx.battery) if quantity == OFFSET and matrix.days else common
         out.append(series_of(y, cuts, ctx.battery, quantity=quantity, grade="pack", pack=pack))
     return out
 

@@ -62,10 +62,18 @@ def system_steps(regimes: pl.DataFrame) -> list[date]:
     return regimes.filter((pl.col("scope") == "system") & (pl.col("kind") == OPERATING))["day"].sort().to_list()
 
 
+def cell_steps(regimes: pl.DataFrame) -> dict[tuple[int | None, int | None], list[date]]:
+    """Return the days of each cell's own steps by (pack, cell)."""
+    out: dict[tuple[int | None, int | None], list[date]] = {}
+    for pack, cell, day in regimes.filter(pl.col("kind") == CELL_STEP).select("pack", "cell", "day").iter_rows():
+        out.setdefault((pack, cell), []).append(day)
+    return out
+
+
 def own_steps(
-    matrix: DayMatrix, row: int, common: Int, regimes: pl.DataFrame, battery: BatterySettings
+    matrix: DayMatrix, row: int, common: Int, mine: Sequence[date], battery: BatterySettings
 ) -> Int:
-    """Return the rows at which a cell's offset gets a new level: its own steps, and common ones that moved it."""
+    """Return the rows at which an offset gets a new level: its own steps (`mine`), and common ones that moved it."""
     width = battery.regime_min_days
     y = matrix.values[row]
     found = []
@@ -75,10 +83,6 @@ def own_steps(
         before, after = y[near & (at < cut) & np.isfinite(y)], y[near & (at >= cut) & np.isfinite(y)]
         if len(before) and len(after) and abs(np.median(after) - np.median(before)) >= battery.cell_step_mv:
             found.append(int(cut))
-    mine = regimes.filter(
-        (pl.col("kind") == CELL_STEP) & pl.col("pack").eq_missing(matrix.packs[row])
-        & pl.col("cell").eq_missing(matrix.cells[row])
-    )["day"].to_list()
     if mine:
         found.extend(int(k) for k in cut_rows(matrix.days, mine))
     return np.unique(np.array(found, dtype=np.int64))

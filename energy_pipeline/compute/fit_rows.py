@@ -29,13 +29,19 @@ from energy_pipeline.compute.verdicts import (
 from energy_pipeline.settings import BatterySettings
 
 Row = dict[str, Any]
+Common = tuple[float, float]
 DAYS_PER_MONTH = 30.4375
 
 
 def fit_family(
-    t: Float, days: Sequence[date], efc: Float, series: Sequence[FitSeries], battery: BatterySettings
+    t: Float, days: Sequence[date], efc: Float, series: Sequence[FitSeries], battery: BatterySettings,
+    common: Common | None = None,
 ) -> list[Row]:
-    """Return one row per series of a family (same quantity and grade)."""
+    """Return one row per series of a family (same quantity and grade).
+
+    `common` is standard error and df of the slope of a mode that all series share (the system's index): their own
+    slopes cannot be known better than it, and all of them would err together.
+    """
     rows = [_start(s, t, days, battery) for s in series]
     fitted = [k for k, s in enumerate(series) if _can_fit(s, t, battery)]
     if not fitted:
@@ -44,7 +50,7 @@ def fit_family(
     floor = _floor(chosen[0].quantity, battery)
     fits = fit_grid(t, [problem_of(s, t) for s in chosen], floor)
     weights = grid_weights(fits, pooled=chosen[0].grade == "cell")
-    main = [average(f, w) for f, w in zip(fits, weights, strict=True)]
+    main = [_widen(average(f, w), common) for f, w in zip(fits, weights, strict=True)]
     _add_slopes([rows[k] for k in fitted], chosen, main, t)
     _add_quadratic([rows[k] for k in fitted], chosen, weights, t, floor)
     _add_comparisons([rows[k] for k in fitted], chosen, t, battery)
@@ -54,6 +60,20 @@ def fit_family(
         add_projections(rows[k], s, estimate, efc, battery)
         _add_words(rows[k], battery)
     return rows
+
+
+def common_of(row: Row) -> Common | None:
+    """Return standard error and df of a fitted row, None where it has no slope."""
+    return (row["slope_se"], row["slope_df"]) if row.get("slope_se") is not None else None
+
+
+def _widen(e: Estimate, common: Common | None) -> Estimate:
+    """Raise the slope's standard error to that of the common mode, with the smaller df."""
+    if common is None or common[0] ** 2 <= e.cov[-1, -1]:
+        return e
+    cov = e.cov.copy()
+    cov[-1, -1] = common[0] ** 2
+    return Estimate(e.beta, cov, min(e.df, common[1]), e.variance)
 
 
 def _start(s: FitSeries, t: Float, days: Sequence[date], battery: BatterySettings) -> Row:

@@ -38,7 +38,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class GridFit:
-    """Fits of one series at all grid points: likelihood [G], coefficients [G, p], covariance [G, p, p], variance [G]."""
+    """One series at all grid points: likelihood [G], coefficients [G, p], covariance [G, p, p], variance [G]."""
 
     loglik: Float
     beta: Float
@@ -72,7 +72,7 @@ def whiten(t: Float, z: Float, mask: NDArray[np.bool_]) -> tuple[Float, Float]:
     var = np.repeat(LAM[:, None], b, axis=1)
     white = (1.0 - LAM)[:, None]
     decay = np.exp(-np.diff(t, prepend=t[0])[:, None] / TAU[None, :])
-    full = mask.all(axis=1)
+    full = np.asarray(mask.all(axis=1), dtype=np.bool_)
     for k in range(n):
         a = decay[k][:, None]
         var = a * a * var + LAM[:, None] * (1.0 - a * a)

@@ -63,7 +63,11 @@ class Layout:
 
 def split_header(line: str, source: Source) -> tuple[str, ...]:
     """Return the column names of a header line, without byte-order mark, quotes and surrounding blanks."""
-    cells = next(csv.reader([line.lstrip("\ufeff")], delimiter=source.separator), [])
+    try:
+        cells = next(csv.reader([line.lstrip("\ufeff")], delimiter=source.separator), [])
+    except csv.Error as error:
+        msg = f"the header line cannot be split into names: {error}; it begins with {line[:80]!r}"
+        raise LayoutError(msg) from error
     return tuple(cell.strip() for cell in cells)
 
 

@@ -46,6 +46,16 @@ class Lines:
             position += len(line) + 1
             number += 1
 
+    def count(self) -> int:
+        """Number of lines that are not blank."""
+        self._index()
+        return len(self._starts)
+
+    def start(self, row: int) -> int:
+        """Byte at which a row begins."""
+        self._index()
+        return self._starts[row]
+
     def number(self, row: int) -> int:
         """Line number in the file, from 1."""
         self._index()
@@ -106,10 +116,14 @@ def read_csv_chunk(data: bytes, layout: Layout, first_line: int) -> Columns:
     lines = Lines(data, first_line)
     if not data.strip():
         return _empty(layout, lines)
+    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+        return _read_lenient(data, layout, lines)  # Arrow would end a line at a lone carriage return
     try:
         table = _read_strict(data, layout)
     except (pa.ArrowInvalid, pa.ArrowKeyError, pa.ArrowNotImplementedError):
         return _read_lenient(data, layout, lines)
+    if table.num_rows != data.count(b"\n") + (not data.endswith(b"\n")) and table.num_rows != lines.count():
+        return _read_lenient(data, layout, lines)  # a quote left open has swallowed lines
     return _from_arrow(table, layout, lines)
 
 
@@ -124,7 +138,7 @@ def _empty(layout: Layout, lines: Lines) -> Columns:
 
 def _first_field(data: bytes, layout: Layout) -> str:
     line = data.lstrip(b"\r\n").split(b"\n", 1)[0].decode("utf-8", errors="replace")
-    cells = next(csv.reader([line], delimiter=layout.source.separator), [])
+    cells = _quoted_fields(line, layout.source.separator)
     index = layout.columns.index(layout.source.time_column)
     return cells[index].strip() if index < len(cells) else ""
 
@@ -184,7 +198,9 @@ def _from_arrow(table: pa.Table, layout: Layout, lines: Lines) -> Columns:
             column = _arrow_float(column)
         values[name] = column.to_numpy()
         state[name] = column.is_null().to_numpy().astype(np.uint8) if column.null_count else None
-    keys = pl.Series(table.column(source.key_column).combine_chunks()) if source.key_column else None
+    keys = None
+    if source.key_column:
+        keys = pl.Series(table.column(source.key_column).combine_chunks()).cast(pl.String).str.strip_chars()
     factors = table.column(source.factor_column).to_numpy() if source.factor_column else None
     return Columns(time_us, time_ok, is_utc, values, state, keys, factors, lines, {})
 
@@ -233,17 +249,19 @@ def _read_lenient(data: bytes, layout: Layout, lines: Lines) -> Columns:
     source = layout.source
     texts, bad_encoding = _decode_lines(data, source.encoding)
     rows = _split_fields(texts, source.separator)
-    broken = dict.fromkeys(bad_encoding, "bad_encoding")
+    broken: dict[int, str] = {}
     width = len(layout.columns)
     index = {c: i for i, c in reversed(list(enumerate(layout.columns)))}
     needed = {source.time_column, *layout.value_columns, source.key_column, source.factor_column} - {None}
     fields: dict[str, list[str]] = {str(c): [] for c in needed}
     for i, row in enumerate(rows):
-        if len(row) != width and i not in broken:
+        if len(row) != width:
             broken[i] = "wrong_field_count"
         for name, cells in fields.items():
             position = index[name]
             cells.append(row[position].strip() if position < len(row) else "")
+            if i in bad_encoding and "\ufffd" in cells[-1]:  # in a column that nobody reads it does not matter
+                broken[i] = "bad_encoding"
     time_us, time_ok, is_utc = _parse_times(pl.Series(fields[source.time_column], dtype=pl.String), source.time_format)
     values, state = {}, {}
     for name in layout.value_columns:
@@ -255,8 +273,9 @@ def _read_lenient(data: bytes, layout: Layout, lines: Lines) -> Columns:
     return Columns(time_us, time_ok, is_utc, values, state, keys, factors, lines, broken)
 
 
-def _decode_lines(data: bytes, encoding: str) -> tuple[list[str], list[int]]:
-    texts, bad = [], []
+def _decode_lines(data: bytes, encoding: str) -> tuple[list[str], set[int]]:
+    texts: list[str] = []
+    bad: set[int] = set()
     for line in data.split(b"\n"):
         stripped = line.rstrip(b"\r")
         if not stripped:
@@ -264,7 +283,7 @@ def _decode_lines(data: bytes, encoding: str) -> tuple[list[str], list[int]]:
         try:
             texts.append(stripped.decode(encoding))
         except UnicodeDecodeError:
-            bad.append(len(texts))
+            bad.add(len(texts))
             texts.append(stripped.decode(encoding, errors="replace"))
     return texts, bad
 
@@ -334,7 +353,10 @@ def read_parquet(data: bytes, layout: Layout) -> Columns:
     source = layout.source
     wanted = [source.time_column, *layout.value_columns]
     wanted += [c for c in (source.key_column, source.factor_column) if c]
-    table = pq.read_table(pa.BufferReader(data), columns=list(dict.fromkeys(wanted)))
+    try:
+        table = pq.read_table(pa.BufferReader(data), columns=list(dict.fromkeys(wanted)))
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable_parquet(error) from error
     return _from_arrow(table, layout, RowNumbers(b"", 1))
 
 
@@ -342,6 +364,9 @@ def parquet_columns(data: bytes) -> tuple[str, ...]:
     """Return the column names of a Parquet file; LayoutError where it is none."""
     try:
         return tuple(pq.read_schema(pa.BufferReader(data)).names)
-    except pa.ArrowInvalid as error:
-        msg = f"not a readable Parquet file: {error}"
-        raise LayoutError(msg) from error
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable_parquet(error) from error
+
+
+def _unreadable_parquet(error: Exception) -> LayoutError:
+    return LayoutError(f"not a readable Parquet file: {error}; copy it again")

@@ -11,13 +11,14 @@ import numpy as np
 import polars as pl
 
 from energy_pipeline.compute.battery_series import Bool, Float
-from energy_pipeline.compute.change_points import Change, find_changes
+from energy_pipeline.compute.change_points import Change, LineCost, find_changes
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.day_matrix import DayMatrix, day_matrix
 from energy_pipeline.compute.sat_voltage import nan_median
 from energy_pipeline.schemas.battery import REGIMES
 from energy_pipeline.settings import BatterySettings
 
+SCREEN = 0.6
 OPERATING, SUSPECTED, CELL_STEP = "operating_regime", "suspected", "cell_step"
 
 
@@ -85,13 +86,15 @@ def _cell_rows(ctx: DeviceContext, sat_daily: pl.DataFrame) -> list[dict[str, ob
     if offset is None:
         return []
     battery = ctx.battery
-    out = []
+    floor = battery.voltage_quantum_mv**2 / 12.0
+    out, lines = [], dict[bytes, LineCost]()
     for row in np.flatnonzero(_worth_a_search(offset.values, battery)):
         rows = np.flatnonzero(np.isfinite(offset.values[row]))
-        floor = battery.voltage_quantum_mv**2 / 12.0
-        y = offset.values[row, rows]
+        t, y = offset.t[rows], offset.values[row, rows]
+        line = lines[rows.tobytes()] if rows.tobytes() in lines else LineCost(t)
+        lines = {rows.tobytes(): line}
         for change in find_changes(
-            offset.t[rows], y, minimum=battery.regime_min_days, penalty=battery.regime_penalty, floor=floor
+            t, y, minimum=battery.regime_min_days, penalty=battery.regime_penalty, floor=floor, line=line
         ):
             if abs(change.step) >= battery.cell_finding_mv:
                 pack, cell = offset.packs[row], offset.cells[row]
@@ -100,7 +103,7 @@ def _cell_rows(ctx: DeviceContext, sat_daily: pl.DataFrame) -> list[dict[str, ob
 
 
 def _worth_a_search(values: Float, battery: BatterySettings) -> Bool:
-    """Return which rows have neighbouring windows (14 days each) whose means differ by half of a finding or more."""
+    """Return which rows have neighbouring windows (14 days each) whose means differ by 0.6 of a finding or more."""
     width = 14
     if values.shape[1] < 2 * width:
         return np.zeros(len(values), dtype=np.bool_)
@@ -110,4 +113,4 @@ def _worth_a_search(values: Float, battery: BatterySettings) -> Bool:
     mean = (total[:, width:] - total[:, :-width]) / np.maximum(count[:, width:] - count[:, :-width], 1)
     full = (count[:, width:] - count[:, :-width]) >= width // 3
     difference = np.where(full[:, width:] & full[:, :-width], mean[:, width:] - mean[:, :-width], 0.0)
-    return np.asarray(np.abs(difference).max(axis=1) >= battery.cell_finding_mv / 2, dtype=np.bool_)
+    return np.asarray(np.abs(difference).max(axis=1) >= SCREEN * battery.cell_finding_mv, dtype=np.bool_)

@@ -175,21 +175,25 @@ def _overrule(event: Event, decision: str | None) -> Event:
     return replace(event, ts_end=None, booked_kwh=booked, overruled=True, provisional=False)
 
 
-def correct_register(ts: Int, value: Float, events: pl.DataFrame) -> tuple[Int, Float]:
+def correct_register(ts: Int, value: Float, events: pl.DataFrame) -> tuple[Int, Float, Int]:
     """Apply the events of one register to (part of) its readings.
 
-    Ignored readings (dip, spike) are left out; from each other event on, the correction is added. The result starts
-    at the raw value of its first reading, so that parts of a history can be corrected independently.
+    Ignored readings (dip, spike) are left out; from each other event on, a correction is added. Corrections are
+    counted from the first reading, in whole steps of 1e-4 kWh and beside the values, so that parts of a history can
+    be corrected independently and give the same energy to the last digit.
 
     Args:
         ts: times [µs], strictly increasing.
         value: register [kWh].
         events: rows of `counter_events` of this signal.
+
+    Returns:
+        Times, values as read, and corrections [1e-4 kWh] of the readings that count.
     """
+    shift = np.zeros(len(ts), np.int64)
     if events.is_empty() or len(ts) == 0:
-        return ts, value
+        return ts, value, shift
     keep = np.ones(len(ts), bool)
-    shift = np.zeros(len(ts))
     for row in events.select(
         pl.col("ts").to_physical(), pl.col("ts_end").to_physical(), "old", "new", "booked_kwh"
     ).iter_rows():
@@ -197,39 +201,41 @@ def correct_register(ts: Int, value: Float, events: pl.DataFrame) -> tuple[Int, 
         if end is not None:
             keep[(ts >= start) & (ts <= end)] = False
         elif start > ts[0]:
-            shift[ts >= start] += round(booked - (new - old), 4)
-    return ts[keep], (value + shift)[keep]
+            shift[ts >= start] += round((booked - (new - old)) / STEP_KWH)
+    return ts[keep], value[keep], shift[keep]
 
 
-def register_energy(ts: Int, value: Float, borders: Int, hold_us: int) -> tuple[Float, Float]:
+def register_energy(ts: Int, value: Float, shift: Int, borders: Int, hold_us: int) -> tuple[Float, Float]:
     """Energy of a corrected register between neighbouring borders.
 
     Args:
         ts: times [µs].
-        value: corrected register [kWh].
+        value: register as read [kWh].
+        shift: its corrections [1e-4 kWh].
         borders: bucket borders [µs], increasing.
         hold_us: intervals longer than this are estimated.
 
     Returns:
         Increase and its estimated part [kWh] per bucket, NaN outside the register's first and last reading.
     """
-    return _between(ts, value, borders, np.diff(ts) > hold_us)
-
-
-def _between(ts: Int, level: Float, borders: Int, estimated: NDArray[np.bool_]) -> tuple[Float, Float]:
-    buckets = len(borders) - 1
     if len(ts) < 2:
-        return np.full(buckets, np.nan), np.full(buckets, np.nan)
+        nothing = np.full(len(borders) - 1, np.nan)
+        return nothing, nothing.copy()
     clipped = np.clip(borders, ts[0], ts[-1])
-    # Times relative to the first reading: exact in float64, where microseconds since 1970 are near its limit.
-    x, points = (ts - ts[0]).astype(float), (clipped - ts[0]).astype(float)
-    total = np.round(np.interp(points, x, level) / STEP_KWH)
-    long_part = np.concatenate([[0.0], np.cumsum(np.where(estimated, np.diff(level), 0.0))])
-    guess = np.round(np.interp(points, x, long_part) / STEP_KWH)
+    left = np.searchsorted(ts, clipped, side="right") - 1
+    right = np.minimum(left + 1, len(ts) - 1)
+    # R at a border follows from the two readings around it alone, so it is the same in every part of the history.
+    rise = value[right] - value[left] + (shift[right] - shift[left]) * STEP_KWH
+    share = (clipped - ts[left]) / np.maximum(ts[right] - ts[left], 1)
+    at_border = np.round((value[left] + rise * share) / STEP_KWH).astype(np.int64) + shift[left]
+    at_reading = np.round(value / STEP_KWH).astype(np.int64) + shift
+    long = np.diff(ts) > hold_us
+    guessed = np.concatenate([[0], np.cumsum(np.where(long, np.diff(at_reading), 0))])[left]
+    guessed += np.where(np.append(long, False)[left], at_border - at_reading[left], 0)
     inside = clipped[1:] > clipped[:-1]
     return (
-        np.where(inside, np.diff(total) * STEP_KWH, np.nan).round(4),
-        np.where(inside, np.diff(guess) * STEP_KWH, np.nan).round(4),
+        np.where(inside, np.diff(at_border) * STEP_KWH, np.nan).round(4),
+        np.where(inside, np.diff(guessed) * STEP_KWH, np.nan).round(4),
     )
 
 

@@ -24,6 +24,7 @@ from energy_pipeline.compute.battery_series import (
 )
 from energy_pipeline.compute.charge_cycles import hold_us, read_pack
 from energy_pipeline.compute.context import DeviceContext
+from energy_pipeline.compute.sat_voltage import nan_median
 from energy_pipeline.schemas.battery_parts import RESISTANCE, RESISTANCE_STEPS
 from energy_pipeline.settings import BatterySettings
 
@@ -121,7 +122,7 @@ def _finish(
     names = np.where(level < low, LOW, np.where(level > high, HIGH, MIDDLE))
     warm = ctx.names("cell_temperature")[:8] or ctx.names("cell_temperature_extreme")[:1]
     heat = over_signals(readings, warm, lambda s: s.held(steps.after, hold), len(steps.after))
-    mean = np.nanmean(heat, axis=0) if len(warm) and np.isfinite(heat).any(axis=0).all() else np.full(len(level), np.nan)
+    mean = nan_median(heat, axis=0) if len(warm) else np.full(len(level), np.nan)
     about = pl.DataFrame(
         {
             "step": np.arange(len(level)), "step_ts": to_utc(steps.after), "day": local_days(steps.after, ctx.zone),

@@ -188,9 +188,9 @@ def _energy(
         length = spec.interval_us or spec.hold_us
         cells.increase[i], cells.increase_estimated[i] = registers.interval_energy(ts, value, length, borders)
         return
-    if spec.kind == "counter":
-        ts, value = registers.correct_register(ts, value, events.filter(pl.col("signal") == spec.signal))
-    cells.increase[i], cells.increase_estimated[i] = registers.register_energy(ts, value, borders, spec.hold_us)
+    own = events.filter((pl.col("signal") == spec.signal) & (spec.kind == "counter"))
+    kept = registers.correct_register(ts, value, own)
+    cells.increase[i], cells.increase_estimated[i] = registers.register_energy(*kept, borders, spec.hold_us)
 
 
 def _coarsen(fine: Cells, starts: Int) -> Cells:

@@ -33,7 +33,7 @@ _CODES = ["", *REASONS]
 REJECT_SCHEMA = {
     "signal": pl.String, "line": pl.Int64, "ts": pl.Int64, "value": pl.Float64, "raw": pl.String, "reason": pl.String,
 }
-MIDNIGHT_SHARE = 0.9
+FAR_US = 3 * zones.DAY  # further outside the allowed times than this, no zone has to be asked
 
 
 @dataclass
@@ -85,12 +85,20 @@ def interpret(
         signals[target.signal] = rows
         if refused is not None:
             rejects.append(refused)
+    if columns.keys is not None and columns.broken:
+        rejects.append(_nameless(columns, layout, utc, codes))
     frame = pl.concat(rejects) if rejects else pl.DataFrame(schema=REJECT_SCHEMA)
     good = np.flatnonzero(codes == 0)
-    last = int(good[-1]) if len(good) else None
-    return ParsedChunk(
-        signals, frame, None if last is None else int(columns.time_us[last]), None if last is None else int(utc[last])
-    )
+    if len(good) == 0:
+        return ParsedChunk(signals, frame, None, None)
+    last = int(good[-1])
+    # The context of the next append is the clock as written, before an end label is moved to the start.
+    return ParsedChunk(signals, frame, int(columns.time_us[last]), int(utc[last]) + _label_shift(layout))
+
+
+def _label_shift(layout: Layout) -> int:
+    source = layout.source
+    return round(source.interval_s * zones.SECOND) if source.label == "end" and source.interval_s is not None else 0
 
 
 def _utc_times(
@@ -101,6 +109,8 @@ def _utc_times(
     times = columns.time_us
     if layout.source.midnight != "as_written":
         times = _midnight(times, columns, layout, codes, previous)
+    written = times
+    times = np.clip(times, limits_us[0] - FAR_US, limits_us[1] + FAR_US)
     utc = times
     naive = columns.time_ok & ~columns.is_utc
     if naive.all():
@@ -113,8 +123,7 @@ def _utc_times(
         full = np.zeros(len(columns), np.uint8)
         full[naive] = status
         _mark_zone(codes, full)
-    if layout.source.label == "end" and layout.source.interval_s is not None:
-        utc = utc - round(layout.source.interval_s * zones.SECOND)
+    utc = utc + (written - times) - _label_shift(layout)
     outside = (utc < limits_us[0]) | (utc > limits_us[1])
     codes[outside & (codes == 0)] = _CODES.index("out_of_time_range")
     return utc, codes
@@ -132,8 +141,9 @@ def _midnight(
 ) -> NDArray[np.int64]:
     """Find rows at 00:00 that carry the date of the day they end, and move or refuse them as the settings say.
 
-    Such a row follows a later time of its own day and is followed by the next day: the file jumps back by almost a
-    day and then forward by more than one. `auto` acts (by refusing) only where nine tenths of all midnights do so.
+    Such a row follows a later time of its own day and is followed by the next day: the file jumps back by more than
+    half a day and then forward by more than one. Each row is judged by its neighbours alone, so that the rest of a
+    grown file is judged as the whole would be.
     """
     if len(times) == 0:
         return times
@@ -143,8 +153,11 @@ def _midnight(
         return times
     first_before = times[0] if previous is None else previous[0]
     before = times[found] - np.where(found > 0, times[found - 1], first_before)
-    wrong = found[(before < 0) & (before > -zones.DAY)]
-    if len(wrong) == 0 or (layout.source.midnight == "auto" and len(wrong) < MIDNIGHT_SHARE * len(found)):
+    following = np.where(found + 1 < len(times), times[np.minimum(found + 1, len(times) - 1)], times[found] + zones.DAY)
+    wrong = found[
+        (before <= -zones.DAY // 2) & (before > -zones.DAY) & (following - times[found] >= zones.DAY)
+    ]
+    if len(wrong) == 0:
         return times
     if layout.source.midnight == "next_day":
         moved = times.copy()
@@ -191,6 +204,16 @@ def _signal_rows(
     return kept, refused
 
 
+def _nameless(
+    columns: Columns, layout: Layout, utc: NDArray[np.int64], codes: NDArray[np.uint8]
+) -> pl.DataFrame:
+    """Torn rows of a long file whose key names no signal: refused without one, so that they are not lost."""
+    known = {t.column for t in layout.targets}
+    rows = np.array([r for r in sorted(columns.broken) if columns.keys[r] not in known], np.int64)  # type: ignore[index]
+    nothing = np.full(len(rows), np.nan)
+    return _refused(None, np.arange(len(rows)), rows, utc[rows], nothing, codes[rows], columns)
+
+
 def _broken(columns: Columns) -> NDArray[np.bool_]:
     mask = np.zeros(len(columns), bool)
     mask[list(columns.broken)] = True
@@ -220,7 +243,7 @@ def _judge(
 
 
 def _refused(
-    target: Target, bad: NDArray[np.int64], source_rows: NDArray[np.int64], utc: NDArray[np.int64],
+    target: Target | None, bad: NDArray[np.int64], source_rows: NDArray[np.int64], utc: NDArray[np.int64],
     stored: NDArray[np.float64], verdict: NDArray[np.uint8], columns: Columns,
 ) -> pl.DataFrame:
     rows = source_rows[bad]
@@ -231,7 +254,7 @@ def _refused(
     finite = np.isfinite(stored[bad])
     return pl.DataFrame(
         {
-            "signal": [target.signal] * len(bad),
+            "signal": [None if target is None else target.signal] * len(bad),
             "line": [columns.lines.number(int(r)) for r in rows],
             "ts": [int(t) if known else None for t, known in zip(utc[bad], time_known, strict=True)],
             "value": [float(v) if ok else None for v, ok in zip(stored[bad], finite, strict=True)],

@@ -42,7 +42,7 @@ def build_sat_explained(ctx: DeviceContext, sat_daily: pl.DataFrame, regimes: pl
     kept, reasons = _usable(days, level, ctx)
     x = np.column_stack([days[c].to_numpy() for f, _, c in FACTORS if f in kept]) if kept else np.empty((len(y), 0))
     model = fit_robust(y, x, level)
-    return _table(_rows(days, y, x, level, model, kept, reasons, ctx), ctx)
+    return _table(_rows(days, y, level, model, kept, reasons, ctx), ctx)
 
 
 def _common_days(sat_daily: pl.DataFrame) -> pl.DataFrame:
@@ -110,8 +110,7 @@ def fit_robust(y: Float, x: Float, level: Int) -> Model:
 
 
 def _rows(
-    days: pl.DataFrame, y: Float, x: Float, level: Int, model: Model, kept: list[str], reasons: dict[str, str],
-    ctx: DeviceContext,
+    days: pl.DataFrame, y: Float, level: Int, model: Model, kept: list[str], reasons: dict[str, str], ctx: DeviceContext
 ) -> list[dict[str, object]]:
     n, early, late = len(y), slice(0, ctx.battery.baseline_days), slice(-ctx.battery.recent_days, None)
     base = {"n_days": n, "r2": model.r2}

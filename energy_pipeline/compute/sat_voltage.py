@@ -6,9 +6,11 @@ Which charge stands for a day is decided in `sat_daily.py`. Next: `cell_ends.py`
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from energy_pipeline.compute.battery_series import (
     SECOND_US,
@@ -212,7 +214,7 @@ def offsets_from_median(
     return offset * 1000.0, count, used
 
 
-def nan_median(values: Float, axis: int) -> Float:
+def nan_median(values: NDArray[np.floating[Any]], axis: int) -> Float:
     """Return the median over `axis` ignoring NaN, NaN where nothing is left, without warnings."""
     ordered = np.sort(values, axis=axis)
     count = np.isfinite(values).sum(axis=axis, keepdims=True)
@@ -243,7 +245,7 @@ def _offsets(
 
 def _lag(used: Bool, instants: Int, charges: Charges) -> Float:
     back = (charges.active_end[:, None] - instants) / SECOND_US
-    return np.where(used, back, 0.0).sum(axis=1) / np.maximum(used.sum(axis=1), 1)
+    return np.asarray(np.where(used, back, 0.0).sum(axis=1) / np.maximum(used.sum(axis=1), 1), dtype=np.float64)
 
 
 def _finish(

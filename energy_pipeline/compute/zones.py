@@ -21,6 +21,7 @@ QUARTER = 15 * MINUTE
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 OK, NONEXISTENT, AMBIGUOUS = 0, 1, 2
+CONTEXT_ROWS = 8  # rows on either side of a repeated hour that tell the cadence
 
 Int = NDArray[np.int64]
 
@@ -118,6 +119,21 @@ def local_to_utc(
     return utc, status
 
 
+def first_open_row(local: Int, zone: ZoneInfo) -> int:
+    """Return where the rows begin that end a file inside a repeated hour; their number where it does not end so.
+
+    Which pass these rows belong to may only be seen from what is written next.
+    """
+    if len(local) == 0:
+        return 0
+    last = int(local[-1])
+    for change in transitions(zone, last - 2 * DAY, last + 2 * DAY):
+        if change.at + change.after <= last < change.at + change.before:
+            outside = np.flatnonzero((local < change.at + change.after) | (local >= change.at + change.before))
+            return int(outside[-1]) + 1 if len(outside) else 0
+    return len(local)
+
+
 def _resolve_repeated(
     local: Int, utc: Int, status: NDArray[np.uint8], change: Transition, previous: tuple[int, int] | None
 ) -> None:
@@ -131,72 +147,63 @@ def _resolve_repeated(
         start, stop = int(run[0]), int(run[-1]) + 1
         before = int(utc[start - 1]) if start > 0 else (previous[1] if previous else None)
         after = int(utc[stop]) if stop < len(local) else None
+        cadence = _cadence(local[max(0, start - CONTEXT_ROWS) : stop + CONTEXT_ROWS])
         # Neighbours further than a day away say nothing about which pass a row belongs to.
-        cadence = _cadence(local[max(0, start - 64) : stop + 64])
-        split = _split_repeated(
+        first, second = _price_passes(
             local[start:stop], change, cadence, _near(before, change.at), _near(after, change.at)
         )
-        if split is None:
-            status[start:stop] = AMBIGUOUS
-            continue
-        utc[start : start + split] = local[start : start + split] - change.before
-        utc[start + split : stop] = local[start + split : stop] - change.after
+        # Less than a gap: one gap fewer is a reason, a step that is a little too short is none.
+        shift_s = (change.before - change.after) / SECOND
+        unknown = np.abs(first - second) <= min(1.5 * cadence, shift_s / 2) + 1.0
+        utc[start:stop] = local[start:stop] - np.where(first <= second, change.before, change.after)
+        status[start:stop][unknown] = AMBIGUOUS
 
 
 def _near(neighbour: int | None, at: int) -> int | None:
     return neighbour if neighbour is not None and abs(neighbour - at) < DAY else None
 
 
-def _cadence(local: Int) -> int | None:
-    """Return the median forward step [µs] of rows around the hour, or None where there is none."""
+def _cadence(local: Int) -> float:
+    """Return the (lower) median forward step [s] of rows around the hour, 0 where there is none."""
     steps = np.diff(local)
-    steps = steps[(steps > 0) & (steps < DAY)]
-    return int(np.median(steps)) if len(steps) else None
+    steps = np.sort(steps[(steps > 0) & (steps < DAY)])
+    return float(steps[(len(steps) - 1) // 2]) / SECOND if len(steps) else 0.0
 
 
-def _split_repeated(
-    run: Int, change: Transition, cadence: int | None, before: int | None, after: int | None
-) -> int | None:
-    """Return how many leading rows of `run` belong to the first pass, or None where it cannot be known.
+def _price_passes(
+    run: Int, change: Transition, cadence: float, before: int | None, after: int | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return per row the price of the most orderly way through the run, with the row in the first or second pass.
 
-    Every split is priced by the disorder it leaves: time that runs backwards, and departures of the steps from
-    the cadence, at both ends as well where neighbours are known. The cheapest split wins. Two splits that cost the
-    same but give different times leave the question open.
+    Every way is priced by the disorder it leaves (`_step_price`), at both ends as well where neighbours are known:
+    the shortest path over two states per row, forwards and backwards. Rows for which both prices are nearly the
+    same could belong to either pass.
     """
-    n = len(run)
-    first, second = run - change.before, run - change.after
-    inner = np.diff(first)
-    cost = _step_cost(inner, cadence)
-    prefix = np.concatenate([[0.0], np.cumsum(cost)])  # prefix[k]: cost of the first k inner steps
-    prices = np.empty(n + 1)
-    for k in range(n + 1):
-        price = prefix[max(k - 1, 0)] + (prefix[-1] - prefix[min(k, n - 1)])
-        if 0 < k < n:
-            price += float(_step_cost(np.array([second[k] - first[k - 1]]), cadence)[0])
-        head = first[0] if k > 0 else second[0]
-        tail = second[-1] if k < n else first[-1]
+    offsets = (change.before, change.after)
+    # ways[a][b]: price of the step into a row of pass b from a row of pass a.
+    ways = [[_step_price(np.diff(run) - offsets[b] + offsets[a], cadence) for b in (0, 1)] for a in (0, 1)]
+    rows = len(run)
+    ahead, behind = np.zeros((rows, 2)), np.zeros((rows, 2))
+    for state in (0, 1):
         if before is not None:
-            price += float(_step_cost(np.array([head - before]), cadence)[0])
+            ahead[0, state] = _step_price(run[:1] - offsets[state] - before, cadence)[0]
         if after is not None:
-            price += float(_step_cost(np.array([after - tail]), cadence)[0])
-        prices[k] = price
-    best = int(prices.argmin())
-    rivals = np.flatnonzero(prices <= prices[best] * 1.001 + 1.0)
-    if len(rivals) == 1:
-        return best
-    if before is None and after is None:
-        return None
-    # All rows of one pass, both ends equally far: only the order of arrival in a live file can tell.
-    if after is None and n in rivals and before is not None:
-        return n
-    return None
+            behind[-1, state] = _step_price(after - (run[-1:] - offsets[state]), cadence)[0]
+    for i in range(1, rows):
+        for state in (0, 1):
+            ahead[i, state] = min(ahead[i - 1, a] + ways[a][state][i - 1] for a in (0, 1))
+            behind[-1 - i, state] = min(behind[-i, b] + ways[state][b][-i] for b in (0, 1))
+    total = ahead + behind
+    return total[:, 0], total[:, 1]
 
 
-def _step_cost(steps: Int, cadence: int | None) -> NDArray[np.float64]:
-    """Price of each step [s]: backward time counts tenfold, departures from the cadence count once."""
+def _step_price(steps: Int, cadence: float) -> NDArray[np.float64]:
+    """Price of each step [s]: time that runs backwards counts tenfold; a gap costs two cadences, however long it is.
+
+    Were a long gap dearer than a short one, an outage across the hour would be explained away by the nearer pass.
+    """
     s = steps / SECOND
-    target = 0.0 if cadence is None else cadence / SECOND
-    return np.where(s < 0, 10.0 * -s + target, np.abs(s - target))
+    return np.where(s < 0, 10.0 * -s + cadence, np.minimum(np.abs(s - cadence), 2.0 * cadence))
 
 
 def local_offsets(utc: Int, zone: ZoneInfo) -> Int:

@@ -5,7 +5,7 @@ held, or by a register's line across a gap); when the judgement of a register's 
 when rows within 48 h of its borders changed. Next: `work.py` compares these numbers with those of the tables.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -81,15 +81,32 @@ class DueMonths:
         high = neighbours[1] if neighbours[1] is not None else int(ts[-1])
         self.months.update(self.index.between(low, high))
 
-    def add_events(self, old: pl.DataFrame, new: pl.DataFrame) -> None:
-        """Register steps whose judgement changed, appeared or went away."""
+    def add_events(self, old: pl.DataFrame, new: pl.DataFrame, usable: Callable[[str], Int]) -> None:
+        """Register steps whose judgement changed, appeared or went away; `usable`: times that neither set ignores."""
         key = ["signal", "ts", "ts_end", "kind", "old", "new", "booked_kwh"]
         changed = pl.concat(
             [
                 new.select(key).join(old.select(key), on=key, how="anti", nulls_equal=True),
                 old.select(key).join(new.select(key), on=key, how="anti", nulls_equal=True),
             ]
-        ).select(pl.col("ts").to_physical(), pl.col("ts_end").to_physical())
-        for start, end in changed.iter_rows():
+        ).select("signal", pl.col("ts").to_physical(), pl.col("ts_end").to_physical())
+        for signal, start, end in changed.iter_rows():
             # The line into the event starts at the reading before it, and leaves an ignored stretch after its end.
-            self.months.update(self.index.between(start - zones.DAY, (end or start) + zones.DAY))
+            low, high = neighbours(usable(signal), start, start if end is None else end)
+            self.months.update(self.index.between(start if low is None else low, (end or start) if high is None else high))
+
+
+def neighbours(times: Int, low: int, high: int) -> tuple[int | None, int | None]:
+    """Last of the sorted times before `low` and first after `high`."""
+    before = int(np.searchsorted(times, low)) - 1
+    after = int(np.searchsorted(times, high, side="right"))
+    return (int(times[before]) if before >= 0 else None), (int(times[after]) if after < len(times) else None)
+
+
+def not_ignored(times: Int, events: pl.DataFrame) -> Int:
+    """Times of a register that none of its events leaves out."""
+    keep = np.ones(len(times), bool)
+    spans = events.filter(pl.col("ts_end").is_not_null()).select(pl.col("ts", "ts_end").to_physical())
+    for start, end in spans.iter_rows():
+        keep[np.searchsorted(times, start) : np.searchsorted(times, end, side="right")] = False
+    return times[keep]

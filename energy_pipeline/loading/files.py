@@ -7,15 +7,19 @@ cannot stop its device. Next: `load.py` merges what this returns.
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from energy_pipeline.compute.layout import Layout, LayoutError, resolve_layout, split_header
-from energy_pipeline.compute.reader import parquet_columns, read_csv_chunk, read_parquet
+from energy_pipeline.compute.reader import Columns, parquet_columns, read_csv_chunk, read_parquet
 from energy_pipeline.compute.rows import ParsedChunk, interpret
-from energy_pipeline.loading.plan import YOUNG_S, FileWork
+from energy_pipeline.compute.zones import first_open_row
+from energy_pipeline.loading.plan import HOUR_OPEN_S, YOUNG_S, FileWork
 from energy_pipeline.resources.raw_files import RawFile, head_digest, open_bytes, tail_digest
-from energy_pipeline.settings import Settings
+from energy_pipeline.settings import Settings, Source
 
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 HEADER_BYTES = 256 * 1024
+OPEN_ROWS = 20_000  # more rows than two hours at one a second hold
 
 
 class HeaderPendingError(LayoutError):
@@ -59,10 +63,11 @@ def peek_layout(file: RawFile, context: ReadContext) -> Layout | LayoutError | N
         if b"\n" not in head and _is_young(file, context) and not file.is_whole:
             msg = "the header line is not complete yet"
             raise HeaderPendingError(msg)
-        line, _, _ = _split_off_header(_plain(head), file)
+        source = _source_as_read(head, file.source)
+        line, _, _ = _split_off_header(_plain(head, file.source), source)
         if line is None:
             return None
-        return resolve_layout(split_header(line, file.source), file.source, context.zone, context.settings.signal)
+        return resolve_layout(split_header(line, source), source, context.zone, context.settings.signal)
     except LayoutError as error:
         return error
     except OSError as error:
@@ -82,7 +87,7 @@ def read_file(work: FileWork, layout: Layout, context: ReadContext) -> FileResul
 
 
 def _is_young(file: RawFile, context: ReadContext) -> bool:
-    return context.now_s - file.mtime_ns / 1e9 < YOUNG_S
+    return file.age_s(context.now_s) < YOUNG_S
 
 
 def failed(work: FileWork, reason: str) -> FileResult:
@@ -113,7 +118,7 @@ def _read_parquet(work: FileWork, layout: Layout, context: ReadContext) -> FileR
 def _read_csv(work: FileWork, layout: Layout, context: ReadContext) -> FileResult:
     file, entry = work.file, work.entry
     raw = open_bytes(file, work.start, None if file.is_whole else file.size)
-    data = _plain(raw)
+    data = _plain(raw, file.source)
     recoded = data is not raw
     pending = False
     if not data.endswith(b"\n") and not file.is_whole and _is_young(file, context):
@@ -121,10 +126,18 @@ def _read_csv(work: FileWork, layout: Layout, context: ReadContext) -> FileResul
         data = data[: data.rfind(b"\n") + 1]
     body, first_line = data, (entry.lines_read + 1 if entry else 1)
     if work.start == 0:
-        _, body, first_line = _split_off_header(data, file)
+        _, body, first_line = _split_off_header(data, layout.source)
     previous = None
     if entry is not None and entry.end_local_us is not None and entry.end_ts_us is not None:
         previous = (entry.end_local_us, entry.end_ts_us)
+    columns = read_csv_chunk(body, layout, first_line)
+    reason = "the last line is not complete yet" if pending else None
+    if not recoded and not file.is_whole and file.age_s(context.now_s) < HOUR_OPEN_S:
+        kept = _before_open_hour(columns, layout, context)
+        if kept < len(body):
+            pending, reason = True, "the file ends inside a repeated hour; what follows tells which pass it is"
+            data, body = data[: len(data) - len(body) + kept], body[:kept]
+            columns = read_csv_chunk(body, layout, first_line)
     lines = first_line - 1 + body.count(b"\n") + (0 if body.endswith(b"\n") or not body else 1)
     # A recoded file cannot be continued by bytes: no read position means that growth reads it again.
     end = 0 if recoded else file.size if file.is_whole else work.start + len(data)
@@ -133,10 +146,19 @@ def _read_csv(work: FileWork, layout: Layout, context: ReadContext) -> FileResul
             return empty(work, "header only: the file holds no rows", layout)
         chunk = None
     else:
-        chunk = interpret(read_csv_chunk(body, layout, first_line), layout, context.limits_us, previous)
+        chunk = interpret(columns, layout, context.limits_us, previous)
     status = "pending" if pending else "read"
-    reason = "the last line is not complete yet" if pending else None
     return _with_digests(FileResult(work, status, reason, layout, chunk, end, lines, len(body)))
+
+
+def _before_open_hour(columns: Columns, layout: Layout, context: ReadContext) -> int:
+    """Bytes before the rows that end a chunk inside a repeated hour; all of them where it does not end so."""
+    times = columns.time_us[-OPEN_ROWS:]
+    usable = columns.time_ok[-OPEN_ROWS:] & ~columns.is_utc[-OPEN_ROWS:]
+    usable &= (times >= context.limits_us[0]) & (times <= context.limits_us[1])
+    rows = np.flatnonzero(usable) + len(columns) - len(times)
+    first = first_open_row(columns.time_us[rows], layout.zone)
+    return len(columns.lines.data) if first == len(rows) else columns.lines.start(int(rows[first]))
 
 
 def _with_digests(result: FileResult) -> FileResult:
@@ -146,20 +168,31 @@ def _with_digests(result: FileResult) -> FileResult:
     return result
 
 
-def _plain(data: bytes) -> bytes:
+def _is_wide(data: bytes, source: Source) -> bool:
+    """True for encodings of two bytes per character and more."""
+    return data.startswith(UTF16) or source.encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
+
+
+def _source_as_read(data: bytes, source: Source) -> Source:
+    """The settings block as the reader sees it: wide encodings have become UTF-8 before (see `_plain`)."""
+    return source.model_copy(update={"encoding": "utf-8"}) if _is_wide(data, source) else source
+
+
+def _plain(data: bytes, source: Source) -> bytes:
     """UTF-16 becomes UTF-8, and lone carriage returns become line ends; anything else stays the same object."""
-    if data.startswith(UTF16):
+    if _is_wide(data, source):
+        encoding = "utf-16" if data.startswith(UTF16) else source.encoding
         try:
-            data = data.decode("utf-16").encode()
+            data = data.decode(encoding).lstrip("\ufeff").encode()
         except UnicodeDecodeError as error:
-            msg = f"the file starts like UTF-16 but is not: {error}; save it as UTF-8"
+            msg = f"the file is described as or starts like {encoding.upper()} but is not: {error}; save it as UTF-8"
             raise LayoutError(msg) from error
     if b"\r" in data[:HEADER_BYTES] and b"\n" not in data[:HEADER_BYTES]:
         return data.replace(b"\r", b"\n")
     return data
 
 
-def _split_off_header(data: bytes, file: RawFile) -> tuple[str | None, bytes, int]:
+def _split_off_header(data: bytes, source: Source) -> tuple[str | None, bytes, int]:
     """Return the header line, the rest, and the number of the line after the header."""
     position, number = 0, 1
     while position < len(data):
@@ -169,10 +202,10 @@ def _split_off_header(data: bytes, file: RawFile) -> tuple[str | None, bytes, in
         position = end + 1
         if line.strip():
             try:
-                text = line.decode("utf-8-sig" if file.source.encoding.lower() == "utf-8" else file.source.encoding)
+                text = line.decode("utf-8-sig" if source.encoding.lower() == "utf-8" else source.encoding)
             except UnicodeDecodeError as error:
                 msg = (
-                    f"the header is not {file.source.encoding}: {error}; "
+                    f"the header is not {source.encoding}: {error}; "
                     f"set `encoding` in a [[source]] block, e.g. 'latin-1'"
                 )
                 raise LayoutError(msg) from error

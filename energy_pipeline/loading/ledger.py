@@ -89,6 +89,9 @@ class Ledger:
             row = {**nothing, **known.get(target.signal, {}), **common, "signal": target.signal}
             self._add_chunk(row, result, target.signal)
             rows[target.signal] = row
+        if result.layout is None and known:  # the rest could not be read: what was read before still stands
+            keep = {"read_bytes", "lines_read", "head_digest", "tail_digest"}
+            rows = {s: {**row, **{k: v for k, v in common.items() if k not in keep}} for s, row in known.items()}
         if not rows:
             rows[None] = {**nothing, **common, "signal": None}
         self.files[file.path] = rows

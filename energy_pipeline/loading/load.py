@@ -23,7 +23,7 @@ from energy_pipeline.compute.merge import merge_rows
 from energy_pipeline.compute.registers import events_frame, judge_register
 from energy_pipeline.compute.rows import REJECT_SCHEMA, SignalRows
 from energy_pipeline.loading import files as reading
-from energy_pipeline.loading.due_months import DueMonths, MonthIndex
+from energy_pipeline.loading.due_months import DueMonths, MonthIndex, neighbours, not_ignored
 from energy_pipeline.loading.ledger import (
     META_DEVICE,
     META_FILES,
@@ -363,10 +363,19 @@ class _Load:
         for signal, account in self.accounts.items():
             self.ledger.record_signal(signal, account, self.settings.max_hold_s)
         due = DueMonths(self.index)
+        known_events = self.lake.read("counter_events", self.device)
+        fresh = dict.fromkeys(self.plan.rebuild, _NOTHING) | self.fresh_registers
+        self.events = _events(self.handle, self.settings, self.device, self.ledger.signals_frame(), fresh)
+
+        def usable(signal: str) -> Int:
+            of_signal = pl.col("signal") == signal
+            ignoring = pl.concat([known_events.filter(of_signal), self.events.filter(of_signal)])
+            return not_ignored(self._times(signal), ignoring)
+
         for signal, ts, _ in spool:
             row = self.ledger.signals[signal]
             if row["kind"] in {"counter", "net_counter"}:
-                due.add_register(ts, self._neighbours(signal, ts))
+                due.add_register(ts, neighbours(usable(signal), int(ts[0]), int(ts[-1])))
             else:
                 hold = max(float(row["max_hold_s"]), float(row["interval_s"] or 0.0))  # type: ignore[arg-type]
                 due.add_gauge(ts, round(hold * zones.SECOND))
@@ -375,23 +384,14 @@ class _Load:
             if old.height and old["first_ts"][0] is not None:
                 first, last = (int(old[c].to_physical()[0]) for c in ("first_ts", "last_ts"))
                 due.add_span(first, last + round(float(old["max_hold_s"][0]) * zones.SECOND))
-        self.events = _events(
-            self.handle, self.settings, self.device, self.ledger.signals_frame(), self.fresh_registers
-        )
-        due.add_events(self.lake.read("counter_events", self.device), self.events)
+        due.add_events(known_events, self.events, usable)
         return due
 
-    def _neighbours(self, signal: str, ts: Int) -> tuple[int | None, int | None]:
-        """Readings of a register just before and after the new rows [µs]."""
+    def _times(self, signal: str) -> Int:
+        """Times of all readings of a register as they are after this load, as far as they matter here [µs]."""
         if signal in self.fresh_registers:
-            times = self.fresh_registers[signal][0]
-        elif self._stored(signal) is not None:
-            times = stored_rows(self.handle, self.device, signal)[0]
-        else:
-            return None, None
-        low = int(np.searchsorted(times, ts[0])) - 1
-        high = int(np.searchsorted(times, ts[-1], side="right"))
-        return (int(times[low]) if low >= 0 else None), (int(times[high]) if high < len(times) else None)
+            return self.fresh_registers[signal][0]
+        return _NOTHING[0] if signal in self.plan.rebuild else stored_rows(self.handle, self.device, signal)[0]
 
     def _commit(self, spool: Spool, due: DueMonths) -> None:
         self._commit_rejects()

@@ -11,6 +11,7 @@ import polars as pl
 from energy_pipeline.resources.raw_files import RawFile, head_digest, open_bytes, tail_digest
 
 YOUNG_S = 5.0
+HOUR_OPEN_S = 3 * 3600.0  # a file that ends inside a repeated hour is waited for until that hour is over
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def plan_load(
     fresh: list[RawFile] = []
     for file in files:
         entry = entries.get(file.path)
-        if wait and now_s - file.mtime_ns / 1e9 < YOUNG_S and (entry is None or _changed(file, entry)):
+        if wait and file.age_s(now_s) < YOUNG_S and (entry is None or _changed(file, entry)):
             plan.waiting.append(file.path)
         elif entry is None:
             fresh.append(file)
@@ -101,7 +102,7 @@ def plan_load(
             plan.renamed[file.path] = file  # away and back, as on a network folder: nothing to read
         elif entry.settings != settings_digest:
             _rebuild(plan, file, entry)
-        elif entry.status == "vanished" or _changed(file, entry) or (entry.status == "pending" and not _is_young(file, now_s)):
+        elif entry.status == "vanished" or _changed(file, entry) or _pending_is_due(file, entry, now_s):
             _judge_change(plan, file, entry)
     gone = {p: e for p, e in entries.items() if p not in present}
     _match_renames(plan, fresh, gone, settings_digest)
@@ -111,8 +112,16 @@ def plan_load(
     return plan
 
 
-def _is_young(file: RawFile, now_s: float) -> bool:
-    return now_s - file.mtime_ns / 1e9 < YOUNG_S
+def _pending_is_due(file: RawFile, entry: LedgerEntry, now_s: float) -> bool:
+    """True where the unread end of an unchanged file will get no better by waiting."""
+    if entry.status != "pending" or file.age_s(now_s) < YOUNG_S:
+        return False
+    if file.age_s(now_s) >= HOUR_OPEN_S:
+        return True
+    try:
+        return open_bytes(file, file.size - 1, file.size) != b"\n"  # a complete line waits for its hour to end
+    except OSError:
+        return False
 
 
 def _changed(file: RawFile, entry: LedgerEntry) -> bool:
@@ -127,7 +136,7 @@ def _rebuild(plan: LoadPlan, file: RawFile, entry: LedgerEntry) -> None:
 
 def _judge_change(plan: LoadPlan, file: RawFile, entry: LedgerEntry) -> None:
     """Grown, or a pending last line that is now old enough: read on. Anything else: rebuild."""
-    if entry.status in {"empty", "unreadable"}:
+    if entry.status in {"empty", "unreadable"} and entry.read_bytes == 0:
         plan.forget.add(file.path)  # nothing of it stands in the tables, so nothing has to be rebuilt
         plan.read.append(FileWork(file))
         return

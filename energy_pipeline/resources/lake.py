@@ -157,8 +157,7 @@ class Lake:
         for name in TABLES:
             table = self.latest(name)
             if table is not None:
-                actions = table.get_add_actions()
-                sizes[name] = int(sum(pa.array(actions.column("size_bytes")).to_pylist()))
+                sizes[name] = int(pl.DataFrame(table.get_add_actions(flatten=True))["size_bytes"].sum())
         return sizes
 
     def replace(

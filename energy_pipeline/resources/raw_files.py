@@ -43,6 +43,10 @@ class RawFile:
         """True for Parquet files."""
         return self.path.lower().endswith(".parquet") or self.source.format == "parquet"
 
+    def age_s(self, now_s: float) -> float:
+        """Time since the file was last written [s]."""
+        return now_s - self.mtime_ns / 1e9
+
 
 @dataclass(frozen=True)
 class Problem:

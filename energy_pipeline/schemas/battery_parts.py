@@ -50,7 +50,7 @@ RESISTANCE_STEPS = Table(
         Column("delay_s", F, "voltage reading after the step minus time of the step", "s", nullable=False),
         Column("soc", F, "state of charge before the step", "%"),
         Column("soc_bin", pl.String, "low (< 20 %), middle, high (> 80 %), or null without SOC"),
-        Column("temperature_c", F, "mean cell temperature", "°C"),
+        Column("temperature_c", F, "median of the first cell temperatures", "°C"),
         Column("from_rest", pl.Boolean, "true where at least 10 min of rest came before", nullable=False),
     ),
 )

@@ -5,7 +5,7 @@ Enters at the level of `sat_daily` and runs the very functions that the pipeline
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,11 +17,17 @@ from scipy import stats
 from energy_pipeline.compute.degradation_fits import build_degradation_fits
 from energy_pipeline.compute.regimes import OPERATING, build_regimes
 from energy_pipeline.schemas.battery import CAPACITY, CHARGE_CYCLES
-from energy_pipeline.score.simulate import CLASSES, START, NoiseClass, Simulated, System, simulate
+from energy_pipeline.score.oracle import oracle_recall
+from energy_pipeline.score.simulate import CLASSES, START, Simulated, System, simulate
 from energy_pipeline.settings import BatterySettings
 
-MONTH = 30.4375
+CELLS = 260
 BAD_SLOPE = 24.0
+
+
+COMMON_NOISE = (("white 3 mV", 3.0, 0.0), ("white 3 mV and slow 2 mV over 20 days", 3.0, 2.0))
+STEP_SIZES = (0.0, 15.0, 24.0, 40.0)
+DETECTION_MONTHS = (6, 7, 8, 9, 10, 12)
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def run_scenario(scenario: Scenario, rng: np.random.Generator, battery: BatteryS
     """Draw and judge all systems of a scenario."""
     tally = Tally()
     for _ in range(scenario.systems):
-        places = rng.choice(260, scenario.bad_cells, replace=False)
+        places = rng.choice(CELLS, scenario.bad_cells, replace=False)
         signs = np.sign(rng.standard_normal(scenario.bad_cells))
         bad = {int(k): float(scenario.slope * s) for k, s in zip(places, signs, strict=True)}
         steps = {} if scenario.step_mv is None else {scenario.days // 2: scenario.step_mv}
@@ -116,18 +122,25 @@ def _count(tally: Tally, system: Simulated, cells: pl.DataFrame, bad: NDArray[np
     tally.noise.append(system.noise)
     tally.error += (cells["slope_per_year"].to_numpy() - system.slope)[bad].tolist()
     tally.half_width.append(float(np.nanmedian((high - low) / 2)))
-    tally.smallest.append(float(cells["minimum_detectable_slope"].median() or np.nan))
+    least = cells["minimum_detectable_slope"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    tally.smallest.append(float(np.nanmedian(least)) if np.isfinite(least).any() else np.nan)
 
 
-def summarise(scenario: Scenario, tally: Tally) -> dict[str, Any]:
-    """Return the figures of a scenario as plain numbers."""
+def summarise(scenario: Scenario, tally: Tally, battery: BatterySettings) -> dict[str, Any]:
+    """Return the figures of a scenario as plain numbers; `recall_bound` is what perfect knowledge of noise gives."""
+    bound = None
+    if scenario.bad_cells:
+        bound = oracle_recall(
+            scenario.days, scenario.bad_cells, scenario.slope, battery.delta_offset_mv_per_year,
+            battery.false_discovery_rate, CELLS, seed=0,
+        )
     covered, noise = np.concatenate(tally.covered), np.concatenate(tally.noise)
     low, high = poisson_interval(tally.false_alarms)
     return {
         "scenario": scenario.name, "days": scenario.days, "systems": scenario.systems,
         "healthy_verdicts": tally.healthy, "false_alarms": tally.false_alarms,
         "false_alarms_low": low, "false_alarms_high": high, "bad_cells": tally.bad, "found": tally.found,
-        "recall": tally.found / tally.bad if tally.bad else None,
+        "recall": tally.found / tally.bad if tally.bad else None, "recall_bound": bound,
         "median_error_mv_per_year": float(np.median(np.abs(tally.error))) if tally.error else None,
         "stable_share": tally.stable / max(tally.healthy, 1), "coverage": float(covered.mean()),
         "coverage_by_noise": {
@@ -141,24 +154,42 @@ def summarise(scenario: Scenario, tally: Tally) -> dict[str, Any]:
 def score_steps(rng: np.random.Generator, battery: BatterySettings, repeats: int, days: int = 400) -> dict[str, Any]:
     """Score common steps: found and dated within 3 days, per size and kind of the common noise; false steps."""
     out: dict[str, Any] = {"repeats": repeats, "found": {}, "false": {}}
-    quiet = (NoiseClass("quiet", 1.5, 0.4, 35.0, 1.0),)
-    for name, white, slow in (("white 3 mV", 3.0, 0.0), ("white 3 mV + slow 2 mV (20 d)", 3.0, 2.0)):
-        for size in (0.0, 15.0, 24.0, 40.0):
-            good = false = 0
-            for _ in range(repeats):
-                at = int(rng.integers(60, days - 60))
-                sign = float(np.sign(rng.standard_normal()))
-                system = System(days, cells=50, steps={at: sign * size} if size else {}, common_white_mv=white,
-                                common_slow_mv=slow, classes=quiet)
-                drawn = simulate(system, rng, battery)
-                found = build_regimes(drawn.ctx, drawn.sat_daily).filter(pl.col("kind") == OPERATING)["day"].to_list()
-                near = [d for d in found if abs((d - (START + timedelta(days=at))).days) <= 3]
-                good += bool(near) and size > 0
-                false += len(found) - (1 if near and size else 0)
+    for name, white, slow in COMMON_NOISE:
+        for size in STEP_SIZES:
+            drawn = [_one_step(rng, battery, days, size, white, slow) for _ in range(repeats)]
             key = f"{name}, {size:g} mV" if size else f"{name}, no step"
-            out["found"][key] = good / repeats if size else None
-            out["false"][key] = false / repeats
+            out["found"][key] = sum(d[0] for d in drawn) / repeats if size else None
+            out["false"][key] = sum(d[1] for d in drawn) / repeats
     return out
+
+
+def _one_step(
+    rng: np.random.Generator, battery: BatterySettings, days: int, size: float, white: float, slow: float
+) -> tuple[bool, int]:
+    """Return whether the planted step was dated within 3 days, and how many steps there were besides."""
+    at = int(rng.integers(60, days - 60))
+    sign = float(np.sign(rng.standard_normal()))
+    system = System(
+        days, cells=50, steps={at: sign * size} if size else {}, common_white_mv=white, common_slow_mv=slow,
+        classes=CLASSES[:1],
+    )
+    drawn = simulate(system, rng, battery)
+    found = build_regimes(drawn.ctx, drawn.sat_daily).filter(pl.col("kind") == OPERATING)["day"].to_list()
+    near = [d for d in found if abs((d - (START + timedelta(days=at))).days) <= 3]
+    return bool(near) and size > 0, len(found) - (1 if near and size else 0)
+
+
+def months_to_detection(rng: np.random.Generator, battery: BatterySettings, repeats: int) -> dict[str, Any]:
+    """Return how long a drift of 24 mV/year in one cell of 260 stays unseen: the share found after each month."""
+    found = dict.fromkeys(DETECTION_MONTHS, 0)
+    for _ in range(repeats):
+        cell = int(rng.integers(0, CELLS))
+        drawn = simulate(System(round(max(DETECTION_MONTHS) * 30.4375), bad={cell: BAD_SLOPE}), rng, battery)
+        for months in DETECTION_MONTHS:
+            until = START + timedelta(days=round(months * 30.4375))
+            early = replace(drawn, sat_daily=drawn.sat_daily.filter(pl.col("day") < until))
+            found[months] += judge(early)[0]["verdict"][cell] == "rising"
+    return {"repeats": repeats, "found_share": {m: k / repeats for m, k in found.items()}}
 
 
 def run_statistical_score(seed: int = 20240917, quick: bool = False) -> dict[str, Any]:
@@ -166,13 +197,14 @@ def run_statistical_score(seed: int = 20240917, quick: bool = False) -> dict[str
     rng = np.random.default_rng(seed)
     battery = BatterySettings(bootstrap_samples=0)
     scenarios = QUICK if quick else FULL
-    rows = [summarise(s, run_scenario(s, rng, battery)) for s in scenarios]
+    rows = [summarise(s, run_scenario(s, rng, battery), battery) for s in scenarios]
     steps = score_steps(rng, battery, 3 if quick else 30)
     healthy = sum(r["healthy_verdicts"] for r in rows)
     alarms = sum(r["false_alarms"] for r in rows)
     low, high = poisson_interval(alarms)
     return {
         "seed": seed, "quick": quick, "scenarios": rows, "steps": steps,
+        "detection": months_to_detection(rng, battery, 1 if quick else 20),
         "total": {
             "healthy_verdicts": healthy, "false_alarms": alarms, "per_1000": 1000.0 * alarms / healthy,
             "per_1000_low": 1000.0 * low / healthy, "per_1000_high": 1000.0 * high / healthy,

@@ -147,7 +147,7 @@ def _write_settings(path: Path, plan: PlantPlan) -> None:
     quoted = ", ".join(f'"{r}"' for r in roots)
     lines = [
         "# Settings of a synthetic plant; truth.json holds what is planted in it.",
-        f"roots = [{quoted}]", f'zone = "{plan.meter_zone}"', "", "[battery]",
+        f"roots = [{quoted}]", 'lake = "lake"', f'zone = "{plan.meter_zone}"', "", "[battery]",
         f"nameplate_ah = {nameplate_ah}", f"nameplate_kwh = {nameplate_kwh:.1f}",
     ]  # fmt: skip
     for name in plan.system_names:

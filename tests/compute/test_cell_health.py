@@ -60,6 +60,16 @@ def test_offsets_at_both_ends_and_at_rest_come_from_the_readings() -> None:
     assert rows.filter(pl.col("cell") == 3)["offset_rest_mv"][0] == pytest.approx(12.0, abs=0.1)
 
 
+def test_every_value_stays_with_its_own_cell_among_many() -> None:
+    plant = Charger(days=2, packs=5, cells=40, offsets_mv={k: float(k) for k in range(0, 200, 7)}, cell_step_s=300.0)
+    readings = plant.readings()
+    ends = build_cell_ends(plant.ctx, "2024-03", readings, build_charge_cycles(plant.ctx, "2024-03", readings))
+    rest = ends.filter(pl.col("kind") == "rest").group_by("signal").agg(pl.col("offset_mv").median())
+    found = dict(rest.iter_rows())
+    for k, name in enumerate(plant.names):
+        assert found[name] == pytest.approx(plant.offsets_mv.get(k, 0.0), abs=1.1)
+
+
 def test_without_cells_there_is_an_empty_table_and_without_tables_there_are_nulls() -> None:
     meter = context(signals_table({"com_ap": "active_power"}, START, START))
     args = (SAT_DAILY.empty(), CHARGE_CYCLES.empty(), CELL_ENDS.empty(), DEGRADATION_FITS.empty(), DAILY)

@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 import pytest
-from plants import SatPlant, cell_names, sat_daily_frame
+from plants import SatPlant, cell_names, correlated, sat_daily_frame
 
 from energy_pipeline.compute.degradation_fits import build_degradation_fits
 from energy_pipeline.compute.regimes import build_regimes
@@ -166,3 +166,16 @@ def test_missing_days_of_single_cells_do_not_move_the_others() -> None:
     same = a["cell"] != 7
     assert np.allclose(a.filter(same)["slope_per_year"], b.filter(same)["slope_per_year"], atol=0.05)
     assert b.filter(pl.col("cell") == 7)["n_days"][0] == 216
+
+
+def test_slow_noise_of_the_common_mode_is_no_trend_of_hundreds_of_cells() -> None:
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        common = correlated(365, 1, 6.0, 20.0, rng)[0]
+        own = rng.normal(0, 0.7, (60, 365))
+        frame = sat_daily_frame(
+            date(2024, 1, 1), cell_names(1, 60), own, 3.43 + (common[None] + own) / 1000, np.ones(365, bool)
+        )
+        plant = SatPlant(days=365, packs=1, cells=60, battery=QUICK)
+        table = fits(plant, frame).filter(pl.col("quantity") == "sat_index_percent")
+        assert table.filter(pl.col("verdict").is_in(["falling", "rising"])).is_empty()

@@ -18,17 +18,14 @@ def charges(rows: list[dict[str, object]], cells: int = 3) -> pl.DataFrame:
     out = []
     for r in rows:
         end = datetime(2024, 1, 1, 13, tzinfo=UTC) + timedelta(days=int(r["day"]), hours=float(r.get("hour", 0)))
-        for c in range(1, cells + 1):
-            out.append(
-                {
-                    "device": "plant", "month": end.strftime("%Y-%m"), "day": end.date(), "charge_end_ts": end,
-                    "signal": f"bms1_p1_v{c}", "pack": 1, "cell": c, "sat_voltage_v": r.get("sat", 3.43),
-                    "method": "supported", "readings": r.get("readings", 20), "sampling_s": 60.0,
-                    "sat_offset_mv": 0.0, "offset_instants": 5, "refused_readings": r.get("refused", 0),
-                    "current_end_a": 100.0, "soc_end": r.get("soc", 97.0), "delta_soc": r.get("delta", 90.0),
-                    "temperature_end_c": 25.0, "duration_s": 7200.0, "coverage": r.get("coverage", 1.0),
-                }
-            )
+        row = {
+            "device": "plant", "month": end.strftime("%Y-%m"), "day": end.date(), "charge_end_ts": end, "pack": 1,
+            "sat_voltage_v": r.get("sat", 3.43), "method": "supported", "readings": r.get("readings", 20),
+            "sampling_s": 60.0, "sat_offset_mv": 0.0, "offset_instants": 5, "refused_readings": r.get("refused", 0),
+            "current_end_a": 100.0, "soc_end": r.get("soc", 97.0), "delta_soc": r.get("delta", 90.0),
+            "temperature_end_c": 25.0, "duration_s": 7200.0, "coverage": r.get("coverage", 1.0),
+        }
+        out.extend(row | {"signal": f"bms1_p1_v{c}", "cell": c} for c in range(1, cells + 1))
     return SAT_VOLTAGE.conform(pl.DataFrame(out, schema=SAT_VOLTAGE.polars_schema))
 
 

@@ -24,8 +24,14 @@ def day_ms(day: date) -> float:
 
 
 def daily_bars(
-    days: Sequence[date], groups: Sequence[tuple[str, Sequence[float | None], str]], texts: Texts, *, unit: str,
-    y_label: str, height: int = 250, stacked: bool = False,
+    days: Sequence[date],
+    groups: Sequence[tuple[str, Sequence[float | None], str]],
+    texts: Texts,
+    *,
+    unit: str,
+    y_label: str,
+    height: int = 250,
+    stacked: bool = False,
 ) -> figure:
     """Return bars per local day, side by side or (signed) on top of each other."""
     fig = time_figure(texts, height=height, y_label=axis_label(y_label, unit))
@@ -36,10 +42,17 @@ def daily_bars(
         shift = 0.0 if stacked else (i - (count - 1) / 2) * width
         y = np.array([np.nan if v is None else float(v) for v in values])
         source = ColumnDataSource({"x": mid + shift, "day": mid - DAY_MS / 2, "y": y})
-        drawn = fig.vbar(x="x", top="y", width=width * 0.94, source=source, fill_color=color, line_color=None,
-                         legend_label=name)
-        add_hover(fig, texts, [(texts("word.day"), "time:day"), (f"{name} [{unit}]", "y")], renderers=[drawn],
-                  clock=False, digits=1)
+        drawn = fig.vbar(
+            x="x", top="y", width=width * 0.94, source=source, fill_color=color, line_color=None, legend_label=name
+        )
+        add_hover(
+            fig,
+            texts,
+            [(texts("word.day"), "time:day"), (f"{name} [{unit}]", "y")],
+            renderers=[drawn],
+            clock=False,
+            digits=1,
+        )
     fig.y_range.start = None if any((np.nan if v is None else v) < 0 for g in groups for v in g[1]) else 0
     if len(groups) > 1:
         legend_below(fig)
@@ -50,8 +63,9 @@ def daily_bars(
 
 def duration_chart(hours: np.ndarray, values: np.ndarray, texts: Texts, *, unit: str, y_label: str) -> figure:
     """Return a load duration curve."""
-    fig = base_figure(texts, height=250, x_label=axis_label(texts("meter.duration_x"), "h"),
-                      y_label=axis_label(y_label, unit))
+    fig = base_figure(
+        texts, height=250, x_label=axis_label(texts("meter.duration_x"), "h"), y_label=axis_label(y_label, unit)
+    )
     source = ColumnDataSource({"x": hours, "y": values})
     drawn = fig.step("x", "y", source=source, line_color=SERIES[0], line_width=2, mode="before")
     fig.varea("x", 0, "y", source=source, fill_color=SERIES[0], fill_alpha=0.15)
@@ -63,18 +77,38 @@ def duration_chart(hours: np.ndarray, values: np.ndarray, texts: Texts, *, unit:
 def week_chart(values: np.ndarray, texts: Texts, *, unit: str) -> figure:
     """Return the mean per weekday and hour of the day."""
     names = [texts(f"weekday.{i}") for i in range(1, 8)]
-    fig = base_figure(texts, height=250, x_label=axis_label(texts("meter.hour"), "h"), y_label="",
-                      tools="save", active_scroll=None, y_range=names[::-1], x_range=(0, 24))
+    fig = base_figure(
+        texts,
+        height=250,
+        x_label=axis_label(texts("meter.hour"), "h"),
+        y_label="",
+        tools="save",
+        active_scroll=None,
+        y_range=names[::-1],
+        x_range=(0, 24),
+    )
     fig.yaxis.formatter = type(fig.yaxis[0].formatter)(code="return tick")
     hours = np.tile(np.arange(24), 7)
-    source = ColumnDataSource({
-        "x": hours + 0.5, "y": np.repeat(names, 24), "v": values.ravel(), "h": [f"{h:02d}–{h + 1:02d}" for h in hours],
-    })
+    source = ColumnDataSource(
+        {
+            "x": hours + 0.5,
+            "y": np.repeat(names, 24),
+            "v": values.ravel(),
+            "h": [f"{h:02d}–{h + 1:02d}" for h in hours],
+        }
+    )
     fine = values[np.isfinite(values)]
     low, high = (float(fine.min()), float(fine.max())) if fine.size else (0.0, 1.0)
     mapper = LinearColorMapper(palette=Viridis256, low=low, high=high if high > low else low + 1, nan_color=MISSING)
-    drawn = fig.rect("x", "y", width=0.97, height=0.94, source=source, line_color=None,
-                     fill_color={"field": "v", "transform": mapper})
+    drawn = fig.rect(
+        "x",
+        "y",
+        width=0.97,
+        height=0.94,
+        source=source,
+        line_color=None,
+        fill_color={"field": "v", "transform": mapper},
+    )
     fig.add_layout(color_bar(mapper, texts, unit), "right")
     fig.xaxis.ticker = FixedTicker(ticks=[0, 6, 12, 18, 24])
     fig.grid.visible = False
@@ -84,26 +118,56 @@ def week_chart(values: np.ndarray, texts: Texts, *, unit: str) -> figure:
 
 def color_bar(mapper: LinearColorMapper, texts: Texts, title: str) -> ColorBar:
     """Return a colour bar with the language's numbers."""
-    return ColorBar(color_mapper=mapper, title=title, width=12, formatter=number_ticks(texts), label_standoff=8,
-                    background_fill_alpha=0, padding=6, title_text_font_style="normal", title_text_font_size="12px",
-                    major_label_text_font_size="12px", bar_line_color=None, major_tick_line_color=None)
+    return ColorBar(
+        color_mapper=mapper,
+        title=title,
+        width=12,
+        formatter=number_ticks(texts),
+        label_standoff=8,
+        background_fill_alpha=0,
+        padding=6,
+        title_text_font_style="normal",
+        title_text_font_size="12px",
+        major_label_text_font_size="12px",
+        bar_line_color=None,
+        major_tick_line_color=None,
+    )
 
 
-def histogram(values: np.ndarray, texts: Texts, *, x_label: str, y_label: str, bins: int = 30, height: int = 250) -> figure:
+def histogram(
+    values: np.ndarray, texts: Texts, *, x_label: str, y_label: str, bins: int = 30, height: int = 250
+) -> figure:
     """Return a histogram."""
     fig = base_figure(texts, height=height, x_label=x_label, y_label=y_label)
     counts, edges = np.histogram(values, bins=min(bins, max(int(np.sqrt(values.size) * 2), 6)))
     source = ColumnDataSource({"top": counts, "left": edges[:-1], "right": edges[1:]})
-    drawn = fig.quad(top="top", bottom=0, left="left", right="right", source=source, fill_color=SERIES[0], fill_alpha=0.85,
-                     line_color=None)
-    add_hover(fig, texts, [(texts("word.from"), "left"), (texts("word.to"), "right"), (y_label, "top")],
-              renderers=[drawn], digits=1)
+    drawn = fig.quad(
+        top="top",
+        bottom=0,
+        left="left",
+        right="right",
+        source=source,
+        fill_color=SERIES[0],
+        fill_alpha=0.85,
+        line_color=None,
+    )
+    add_hover(
+        fig,
+        texts,
+        [(texts("word.from"), "left"), (texts("word.to"), "right"), (y_label, "top")],
+        renderers=[drawn],
+        digits=1,
+    )
     fig.y_range.start = 0
     return fig
 
 
 def timeline(
-    rows: Sequence[tuple[str, datetime, datetime]], names: Sequence[str], texts: Texts, *, window: tuple[float, float],
+    rows: Sequence[tuple[str, datetime, datetime]],
+    names: Sequence[str],
+    texts: Texts,
+    *,
+    window: tuple[float, float],
     color: str,
 ) -> figure:
     """Return horizontal bars: (row name, start, end) on the wall clock."""
@@ -111,8 +175,10 @@ def timeline(
     fig.yaxis.formatter = type(fig.yaxis[0].formatter)(code="return tick")
     fig.x_range.start, fig.x_range.end = window
     source = ColumnDataSource({"y": [r[0] for r in rows], "a": [r[1] for r in rows], "b": [r[2] for r in rows]})
-    drawn = fig.hbar(y="y", left="a", right="b", height=0.62, source=source, fill_color=color, line_color=color,
-                     line_width=2)
-    add_hover(fig, texts, [("", "text:y"), (texts("word.from"), "time:a"), (texts("word.to"), "time:b")],
-              renderers=[drawn])
+    drawn = fig.hbar(
+        y="y", left="a", right="b", height=0.62, source=source, fill_color=color, line_color=color, line_width=2
+    )
+    add_hover(
+        fig, texts, [("", "text:y"), (texts("word.from"), "time:a"), (texts("word.to"), "time:b")], renderers=[drawn]
+    )
     return fig

@@ -66,17 +66,33 @@ def small_table(
 
 
 def grid(
-    frame: pl.DataFrame, fields: Sequence[Field], texts: Texts, name: str, zone: ZoneInfo | None = None,
+    frame: pl.DataFrame,
+    fields: Sequence[Field],
+    texts: Texts,
+    name: str,
+    zone: ZoneInfo | None = None,
     page_size: int = 12,
 ) -> list[object]:
     """Return a sortable, paged grid and its download buttons."""
-    shown = pd.DataFrame({
-        f.column: pd.Series(_grid_column(frame[f.column], f, texts, zone), dtype=None if f.kind in {"date", "time"} else object)
-        for f in fields
-    })
+    shown = pd.DataFrame(
+        {
+            f.column: pd.Series(
+                _grid_column(frame[f.column], f, texts, zone), dtype=None if f.kind in {"date", "time"} else object
+            )
+            for f in fields
+        }
+    )
     table = pn.widgets.Tabulator(
-        shown, theme="simple", layout="fit_columns", show_index=False, disabled=True, selectable=False,
-        pagination="local", page_size=page_size, sizing_mode="stretch_width", margin=(0, 0, 10, 0),
+        shown,
+        theme="simple",
+        layout="fit_columns",
+        show_index=False,
+        disabled=True,
+        selectable=False,
+        pagination="local",
+        page_size=page_size,
+        sizing_mode="stretch_width",
+        margin=(0, 0, 10, 0),
         titles={f.column: f.title for f in fields},
         formatters={f.column: _formatter(f, texts) for f in fields if f.kind in FORMATTED},
         widths={f.column: f"{f.width}%" for f in fields if f.width},
@@ -85,7 +101,8 @@ def grid(
         header_filters={f.column: {"type": "input", "func": "like", "placeholder": "…"} for f in fields if f.filter},
         configuration={
             "columnDefaults": {"headerTooltip": True, "minWidth": 88, "headerWordWrap": True},
-            "locale": True, "langs": {"default": {"pagination": _pager(texts)}},
+            "locale": True,
+            "langs": {"default": {"pagination": _pager(texts)}},
         },
         stylesheets=[GRID_CSS],
     )
@@ -132,8 +149,13 @@ def _formatter(field: Field, texts: Texts) -> dict | DateFormatter:
     decimal, thousand = texts.separators
     digits = field.digits if field.digits is not None else 2
     return {
-        "type": "money", "decimal": decimal, "thousand": thousand, "precision": digits or False,
-        "symbol": " %" if field.kind == "percent" else "", "symbolAfter": True, "negativeSign": "−",
+        "type": "money",
+        "decimal": decimal,
+        "thousand": thousand,
+        "precision": digits or False,
+        "symbol": " %" if field.kind == "percent" else "",
+        "symbolAfter": True,
+        "negativeSign": "−",
     }
 
 
@@ -146,7 +168,13 @@ def _download_column(field: Field, zone: ZoneInfo | None) -> pl.Expr:
 
 def _pager(texts: Texts) -> dict[str, str]:
     return {
-        "first": "«", "last": "»", "prev": "‹", "next": "›", "page_size": texts("grid.page_size"),
-        "first_title": texts("grid.first"), "last_title": texts("grid.last"),
-        "prev_title": texts("grid.prev"), "next_title": texts("grid.next"),
+        "first": "«",
+        "last": "»",
+        "prev": "‹",
+        "next": "›",
+        "page_size": texts("grid.page_size"),
+        "first_title": texts("grid.first"),
+        "last_title": texts("grid.last"),
+        "prev_title": texts("grid.prev"),
+        "next_title": texts("grid.next"),
     }

@@ -29,17 +29,30 @@ def excel_bytes(frame: pl.DataFrame, sheet: str) -> bytes:
 def download_buttons(frame: Callable[[], pl.DataFrame], name: str, texts: Texts) -> pn.Row:
     """Return the two buttons that download what `frame` returns at that moment."""
     common = {
-        "auto": True, "embed": False, "variant": "outlined", "size": "small", "margin": (0, 8, 0, 0),
-        "icon": "download", "sizing_mode": "fixed", "width": 92, "height": 32,
+        "auto": True,
+        "embed": False,
+        "variant": "outlined",
+        "size": "small",
+        "margin": (0, 8, 0, 0),
+        "icon": "download",
+        "sizing_mode": "fixed",
+        "width": 92,
+        "height": 32,
     }
     return pn.Row(
         pmui.FileDownload(
-            callback=lambda: BytesIO(csv_bytes(frame())), filename=f"{name}.csv", label="CSV",
-            description=texts("download.csv"), **common,
+            callback=lambda: BytesIO(csv_bytes(frame())),
+            filename=f"{name}.csv",
+            label="CSV",
+            description=texts("download.csv"),
+            **common,
         ),
         pmui.FileDownload(
-            callback=lambda: BytesIO(excel_bytes(frame(), name)), filename=f"{name}.xlsx", label="Excel",
-            description=texts("download.excel"), **common,
+            callback=lambda: BytesIO(excel_bytes(frame(), name)),
+            filename=f"{name}.xlsx",
+            label="Excel",
+            description=texts("download.excel"),
+            **common,
         ),
         margin=(0, 0, 8, 0),
         sizing_mode="stretch_width",

@@ -44,14 +44,32 @@ def number_hover(texts: Texts, digits: int) -> CustomJSHover:
 def date_ticks(texts: Texts) -> DatetimeTickFormatter:
     """Return a tick formatter of wall-clock times; the date stands below the hours."""
     de = texts.lang == "de"
-    day, month = ("%d.%m.%y", "%m/%Y") if de else ("%d %b %y", "%b %Y")
+    day, month = ("%d.%m.%y", "%m/%y") if de else ("%d %b %y", "%b %y")
     below = DatetimeTickFormatter(
-        microseconds=day, milliseconds=day, seconds=day, minsec=day, minutes=day, hourmin=day, hours=day,
-        days="", months="", years="",
+        microseconds=day,
+        milliseconds=day,
+        seconds=day,
+        minsec=day,
+        minutes=day,
+        hourmin=day,
+        hours=day,
+        days="",
+        months="",
+        years="",
     )
     return DatetimeTickFormatter(
-        milliseconds="%H:%M:%S.%3N", seconds="%H:%M:%S", minsec="%H:%M:%S", minutes="%H:%M", hourmin="%H:%M",
-        hours="%H:%M", days=day, months=month, years="%Y", hide_repeats=True, context=below, context_which="all",
+        milliseconds="%H:%M:%S.%3N",
+        seconds="%H:%M:%S",
+        minsec="%H:%M:%S",
+        minutes="%H:%M",
+        hourmin="%H:%M",
+        hours="%H:%M",
+        days=day,
+        months=month,
+        years="%Y",
+        hide_repeats=True,
+        context=below,
+        context_which="all",
     )
 
 
@@ -84,7 +102,9 @@ def base_figure(texts: Texts, *, height: int, x_label: str = "", y_label: str = 
     return fig
 
 
-def time_figure(texts: Texts, *, height: int, y_label: str, x_range: Range1d | None = None, **options: object) -> figure:
+def time_figure(
+    texts: Texts, *, height: int, y_label: str, x_range: Range1d | None = None, **options: object
+) -> figure:
     """Return an empty figure over wall-clock time."""
     if x_range is not None:
         options["x_range"] = x_range
@@ -92,8 +112,14 @@ def time_figure(texts: Texts, *, height: int, y_label: str, x_range: Range1d | N
 
 
 def add_hover(
-    fig: figure, texts: Texts, rows: list[tuple[str, str]], *, digits: int = 2, renderers: list | None = None,
-    clock: bool = True, mode: str = "mouse",
+    fig: figure,
+    texts: Texts,
+    rows: list[tuple[str, str]],
+    *,
+    digits: int = 2,
+    renderers: list | None = None,
+    clock: bool = True,
+    mode: str = "mouse",
 ) -> None:
     """Add a hover tool: `rows` are (label, column); a column that starts with `time:` is a wall-clock time."""
     tips, formats = [], {}
@@ -126,8 +152,18 @@ def day_line(fig: figure, ms: float, color: str, text: str = "", dash: str = "da
     """Mark a day by a vertical line with a short text at the top."""
     fig.add_layout(Span(location=ms, dimension="height", line_color=color, line_dash=dash, line_width=1.5))
     if text:
-        fig.add_layout(Label(x=ms, y=4, x_units="data", y_units="screen", text=text, text_font_size="11px",
-                             text_color=color, x_offset=4))
+        fig.add_layout(
+            Label(
+                x=ms,
+                y=4,
+                x_units="data",
+                y_units="screen",
+                text=text,
+                text_font_size="11px",
+                text_color=color,
+                x_offset=4,
+            )
+        )
 
 
 def bokeh_pane(model: object, **options: object) -> pn.pane.Bokeh:

@@ -61,8 +61,17 @@ def fit_segments(t: np.ndarray, values: np.ndarray, slope: Slope, cuts: Sequence
 
 
 def fit_figure(
-    days: Sequence[date], values: np.ndarray, qualified: np.ndarray, slope: Slope | None, cuts: Sequence[tuple[date, str]],
-    texts: Texts, *, y_label: str, unit: str, height: int = 300, digits: int = 1,
+    days: Sequence[date],
+    values: np.ndarray,
+    qualified: np.ndarray,
+    slope: Slope | None,
+    cuts: Sequence[tuple[date, str]],
+    texts: Texts,
+    *,
+    y_label: str,
+    unit: str,
+    height: int = 300,
+    digits: int = 1,
 ) -> figure:
     """Return the scatter with fit, band and dated steps."""
     fig = time_figure(texts, height=height, y_label=axis_label(y_label, unit))
@@ -70,19 +79,32 @@ def fit_figure(
     numbers = x / DAY_MS
     others = ~qualified & np.isfinite(values)
     for mask, name, color, marker, size in (
-        (others, texts("fit.other_days"), STATUS["none"], "x", 5), (qualified, texts("fit.qualified_days"), SERIES[2], "circle", 5),
+        (others, texts("fit.other_days"), STATUS["none"], "x", 5),
+        (qualified, texts("fit.qualified_days"), SERIES[2], "circle", 5),
     ):
         if mask.any():
             source = ColumnDataSource({"x": x[mask], "y": values[mask]})
-            drawn = fig.scatter("x", "y", source=source, size=size, color=color, alpha=0.65, marker=marker, legend_label=name)
-            add_hover(fig, texts, [(texts("word.day"), "time:x"), (unit, "y")], renderers=[drawn], clock=False, digits=digits)
+            drawn = fig.scatter(
+                "x", "y", source=source, size=size, color=color, alpha=0.65, marker=marker, legend_label=name
+            )
+            add_hover(
+                fig, texts, [(texts("word.day"), "time:x"), (unit, "y")], renderers=[drawn], clock=False, digits=digits
+            )
     if slope is not None:
-        segments = fit_segments(numbers, np.where(qualified, values, np.nan), slope, [day_ms(d) / DAY_MS for d, _ in cuts])
+        segments = fit_segments(
+            numbers, np.where(qualified, values, np.nan), slope, [day_ms(d) / DAY_MS for d, _ in cuts]
+        )
         name = texts("fit.line" if slope.established else "fit.line_open")
         for s in segments:
             fig.varea(s.t * DAY_MS, s.low, s.high, fill_color=ACCENT, fill_alpha=0.16, legend_label=texts("fit.band"))
-            fig.line(s.t * DAY_MS, s.line, color=ACCENT, line_width=2.4, line_dash="solid" if slope.established else "dashed",
-                     legend_label=name)
+            fig.line(
+                s.t * DAY_MS,
+                s.line,
+                color=ACCENT,
+                line_width=2.4,
+                line_dash="solid" if slope.established else "dashed",
+                legend_label=name,
+            )
     for day, text in cuts:
         day_line(fig, day_ms(day), STATUS["warn"], text)
     fine = values[qualified & np.isfinite(values)]
@@ -90,5 +112,5 @@ def fit_figure(
         low, high = np.percentile(fine, (0.5, 99.5))
         room = max((high - low) * 0.25, 0.5 if unit == "mV" else 1e-3)
         fig.y_range.start, fig.y_range.end = min(fine.min(), low - room), max(fine.max(), high + room)
-    legend_below(fig)
+    legend_below(fig, 2)
     return fig

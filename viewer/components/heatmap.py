@@ -27,7 +27,17 @@ from viewer.texts import Texts
 from viewer.theme import MISSING
 
 DIVERGING = (
-    "#2166ac", "#3f7fbd", "#6ba3d0", "#9cc6e0", "#c9e0ec", "#e8e8e8", "#f6d9c4", "#f2b48f", "#e38a66", "#cc5a49", "#b2182b",
+    "#2166ac",
+    "#3f7fbd",
+    "#6ba3d0",
+    "#9cc6e0",
+    "#c9e0ec",
+    "#e8e8e8",
+    "#f6d9c4",
+    "#f2b48f",
+    "#e38a66",
+    "#cc5a49",
+    "#b2182b",
 )
 _NAME_JS = "const i = names.length - 1 - Math.floor(value); return names[i] === undefined ? '' : names[i]"
 _TICK_JS = "return labels[tick] === undefined ? '' : labels[tick]"
@@ -37,8 +47,17 @@ class HeatMap:
     """All cells × all days. `on_tap(row, day index)` is called for a tap on a value."""
 
     def __init__(
-        self, values: np.ndarray, names: Sequence[str], packs: Sequence[int], first_day: date, texts: Texts, *, unit: str,
-        limits: tuple[float, float], digits: int, on_tap: Callable[[int, int], None],
+        self,
+        values: np.ndarray,
+        names: Sequence[str],
+        packs: Sequence[int],
+        first_day: date,
+        texts: Texts,
+        *,
+        unit: str,
+        limits: tuple[float, float],
+        digits: int,
+        on_tap: Callable[[int, int], None],
     ) -> None:
         self._rows, self._days = values.shape
         self._first, self._texts, self._on_tap = day_ms(first_day), texts, on_tap
@@ -58,19 +77,31 @@ class HeatMap:
         t, rows, days = self._texts, self._rows, self._days
         end = self._first + days * DAY_MS
         fig = time_figure(
-            t, height=int(np.clip(150 + rows * 1.35, 240, 520)), y_label="",
+            t,
+            height=int(np.clip(150 + rows * 1.35, 240, 520)),
+            y_label="",
             x_range=Range1d(self._first, end, bounds=(self._first, end), min_interval=7 * DAY_MS),
-            y_range=Range1d(0, rows, bounds=(0, rows), min_interval=4), tools="pan,wheel_zoom,box_zoom,tap,reset,save",
+            y_range=Range1d(0, rows, bounds=(0, rows), min_interval=4),
+            tools="pan,wheel_zoom,box_zoom,tap,reset,save",
             active_scroll=None,
         )
         image = values[::-1].astype(np.float32)
         drawn = fig.image(image=[image], x=self._first, y=0, dw=days * DAY_MS, dh=rows, color_mapper=self.mapper)
-        fig.add_tools(HoverTool(
-            renderers=[drawn], tooltips=[("", "$y{custom}"), (t("word.day"), f"$x{{{hover_date(t, clock=False)}}}"),
-                                         (unit, "@image{custom}")],
-            formatters={"$y": CustomJSHover(code=_NAME_JS, args={"names": names}), "$x": "datetime",
-                        "@image": number_hover(t, digits)},
-        ))
+        fig.add_tools(
+            HoverTool(
+                renderers=[drawn],
+                tooltips=[
+                    ("", "$y{custom}"),
+                    (t("word.day"), f"$x{{{hover_date(t, clock=False)}}}"),
+                    (unit, "@image{custom}"),
+                ],
+                formatters={
+                    "$y": CustomJSHover(code=_NAME_JS, args={"names": names}),
+                    "$x": "datetime",
+                    "@image": number_hover(t, digits),
+                },
+            )
+        )
         self._pack_axis(fig, packs)
         fig.add_layout(self._mark)
         fig.add_layout(color_bar(self.mapper, t, unit), "right")
@@ -108,28 +139,66 @@ def robust_limits(values: np.ndarray, low: float = 2, high: float = 98) -> tuple
 
 
 def cell_map(
-    packs: Sequence[int], cells: Sequence[int], values: Sequence[float | None], marks: Sequence[str], words: Sequence[str],
-    texts: Texts, *, unit: str, limit: float, on_tap: Callable[[int, int], None] | None = None,
+    packs: Sequence[int],
+    cells: Sequence[int],
+    values: Sequence[float | None],
+    marks: Sequence[str],
+    words: Sequence[str],
+    texts: Texts,
+    *,
+    unit: str,
+    limit: float,
+    on_tap: Callable[[int, int], None] | None = None,
 ) -> figure:
     """Return packs × cells coloured by a signed value around zero; `marks` are signs written into the cells."""
     names = [f"Pack {p}" for p in sorted(set(packs))]
-    fig = base_figure(texts, height=92 + 36 * len(names), x_label=texts("word.cell"), y_range=names[::-1],
-                      x_range=Range1d(0.4, max(cells) + 0.6), tools="tap,save", active_scroll=None)
+    fig = base_figure(
+        texts,
+        height=92 + 36 * len(names),
+        x_label=texts("word.cell"),
+        y_range=names[::-1],
+        x_range=Range1d(0.4, max(cells) + 0.6),
+        tools="tap,save",
+        active_scroll=None,
+    )
     fig.yaxis.formatter = CustomJSTickFormatter(code="return tick")
-    source = ColumnDataSource({
-        "x": list(cells), "y": [f"Pack {p}" for p in packs], "v": [np.nan if v is None else v for v in values],
-        "name": [f"P{p}C{c}" for p, c in zip(packs, cells, strict=True)], "mark": list(marks), "word": list(words),
-        "pack": list(packs),
-    })
+    source = ColumnDataSource(
+        {
+            "x": list(cells),
+            "y": [f"Pack {p}" for p in packs],
+            "v": [np.nan if v is None else v for v in values],
+            "name": [f"P{p}C{c}" for p, c in zip(packs, cells, strict=True)],
+            "mark": list(marks),
+            "word": list(words),
+            "pack": list(packs),
+        }
+    )
     mapper = LinearColorMapper(palette=DIVERGING[::-1], low=-limit, high=limit, nan_color=MISSING)
-    drawn = fig.rect("x", "y", width=0.94, height=0.9, source=source, line_color=None,
-                     fill_color={"field": "v", "transform": mapper}, nonselection_fill_alpha=1.0)
-    fig.text("x", "y", "mark", source=source, text_align="center", text_baseline="middle", text_font_size="13px",
-             text_color="#101418")
+    drawn = fig.rect(
+        "x",
+        "y",
+        width=0.94,
+        height=0.9,
+        source=source,
+        line_color=None,
+        fill_color={"field": "v", "transform": mapper},
+        nonselection_fill_alpha=1.0,
+    )
+    fig.text(
+        "x",
+        "y",
+        "mark",
+        source=source,
+        text_align="center",
+        text_baseline="middle",
+        text_font_size="13px",
+        text_color="#101418",
+    )
     fig.add_layout(color_bar(mapper, texts, unit), "right")
     fig.grid.visible = False
     add_hover(fig, texts, [("", "text:name"), (unit, "v"), ("", "text:word")], renderers=[drawn], digits=1)
     if on_tap is not None:
+
         def tapped(event: Tap) -> None:
             row = event.y if isinstance(event.y, str) else None
             index = int(len(names) - float(event.y)) if row is None else names.index(row)
@@ -141,7 +210,9 @@ def cell_map(
     return fig
 
 
-def calendar(days: Sequence[date], codes: Sequence[str], words: dict[str, str], colors: dict[str, str], texts: Texts) -> figure:
+def calendar(
+    days: Sequence[date], codes: Sequence[str], words: dict[str, str], colors: dict[str, str], texts: Texts
+) -> figure:
     """Return a calendar: a column per week, a row per weekday, coloured by a code; the legend holds the words."""
     monday = [d - timedelta(days=d.weekday()) for d in days]
     names = [texts(f"weekday.{i}") for i in range(1, 8)]
@@ -151,12 +222,24 @@ def calendar(days: Sequence[date], codes: Sequence[str], words: dict[str, str], 
         own = [i for i, c in enumerate(codes) if c == code]
         if not own:
             continue
-        source = ColumnDataSource({
-            "x": [day_ms(monday[i]) + 3.5 * DAY_MS for i in own], "y": [names[days[i].weekday()] for i in own],
-            "day": [day_ms(days[i]) for i in own], "word": [word] * len(own),
-        })
-        drawn = fig.rect("x", "y", width=6.2 * DAY_MS, height=0.86, source=source, fill_color=colors[code], line_color=None,
-                         legend_label=f"{word} ({len(own)})")
+        source = ColumnDataSource(
+            {
+                "x": [day_ms(monday[i]) + 3.5 * DAY_MS for i in own],
+                "y": [names[days[i].weekday()] for i in own],
+                "day": [day_ms(days[i]) for i in own],
+                "word": [word] * len(own),
+            }
+        )
+        drawn = fig.rect(
+            "x",
+            "y",
+            width=6.2 * DAY_MS,
+            height=0.86,
+            source=source,
+            fill_color=colors[code],
+            line_color=None,
+            legend_label=f"{word} ({len(own)})",
+        )
         add_hover(fig, texts, [(texts("word.day"), "time:day"), ("", "text:word")], renderers=[drawn], clock=False)
     fig.grid.visible = False
     return fig

@@ -103,7 +103,7 @@ def _card(c: Card) -> str:
 
 def message(title: str, text: str = "", status: str = "info", command: str = "") -> str:
     """Return a boxed message; `command` is shown as code."""
-    code = f' <code>{escape(command)}</code>' if command else ""
+    code = f" <code>{escape(command)}</code>" if command else ""
     role = "alert" if status == "bad" else "status"
     body = f"<div>{escape(text)}{code}</div>" if text or code else ""
     return f'<div class="msg {escape(status)}" role="{role}"><h3>{escape(title)}</h3>{body}</div>'

@@ -1,15 +1,15 @@
 """Rows that wrap and pairs that stack on narrow screens, by CSS alone.
 
-Panel's FlexBox is a template that lays its figures out at zero size now and then; these are plain columns and rows.
+Figures stand in columns with a grid (in Panel's FlexBox they come out at zero size now and then); pickers stand in a
+FlexBox, because a Row of fixed widths would set the least width of the page.
 """
 
 import panel as pn
 
 _PAIR = """
-:host { display:grid !important; grid-template-columns:minmax(0, 1fr) minmax(0, 1fr); gap:0 14px; align-items:start; }
+:host { display:grid !important; grid-template-columns:minmax(0, 1fr) minmax(0, 1fr); gap:0 14px; align-items:start; contain:inline-size; }
 @media (max-width: 1000px) { :host { grid-template-columns:minmax(0, 1fr); } }
 """
-_WRAP = ":host { display:flex !important; flex-wrap:wrap; align-items:center; row-gap:2px; }"
 
 
 def side_by_side(*views: pn.viewable.Viewable) -> pn.Column:
@@ -17,7 +17,7 @@ def side_by_side(*views: pn.viewable.Viewable) -> pn.Column:
     return pn.Column(*views, sizing_mode="stretch_width", margin=0, stylesheets=[_PAIR])
 
 
-def wrapping_row(*views: object, **options: object) -> pn.Row:
-    """Return a row that wraps."""
+def wrapping_row(*views: object, **options: object) -> pn.FlexBox:
+    """Return a row of pickers that wraps."""
     options.setdefault("margin", 0)
-    return pn.Row(*views, sizing_mode="stretch_width", stylesheets=[_WRAP], **options)
+    return pn.FlexBox(*views, sizing_mode="stretch_width", align_items="center", **options)

@@ -108,9 +108,7 @@ class LodChart:
         return objects
 
     def _load(self, line: Line, start: datetime, end: datetime, points: int = MAX_POINTS) -> SeriesResult:
-        return load_series(
-            self._session.store, line.device, line.signal, start, end, points, zone=self.spec.zone
-        )
+        return load_series(self._session.store, line.device, line.signal, start, end, points, zone=self.spec.zone)
 
     def _add_line(self, fig: object, line: Line, *, named: bool) -> None:
         texts = self._session.texts
@@ -155,7 +153,7 @@ class LodChart:
     def _words(self, results: list[SeriesResult]) -> str:
         t = self._session.texts
         if not any(r.points_held for r in results):
-            return f'{t("state.no_points")} · {t("chart.zone", zone=self.spec.zone.key)}'
+            return f"{t('state.no_points')} · {t('chart.zone', zone=self.spec.zone.key)}"
         first = results[0]
         held, shown = sum(r.points_held for r in results), sum(r.points_shown for r in results)
         parts = [t("chart.resolution", level=t.code("level", first.resolution))]
@@ -175,8 +173,14 @@ class LodChart:
             self._session.texts, height=74, y_label="", x_range=Range1d(low, high), tools="", active_scroll=None
         )
         strip.yaxis.visible, strip.ygrid.visible, strip.toolbar_location = False, False, None
-        strip.patches("xs", "ys", source=ColumnDataSource(_patches(envelope_runs(whole, 400), zone)),
-                      fill_color=line.color, fill_alpha=0.3, line_color=None)
+        strip.patches(
+            "xs",
+            "ys",
+            source=ColumnDataSource(_patches(envelope_runs(whole, 400), zone)),
+            fill_color=line.color,
+            fill_alpha=0.3,
+            line_color=None,
+        )
         strip.line(to_wall(whole.ts, zone), whole.mean, line_color=line.color, line_width=1)
         tool = RangeTool(x_range=x_range)
         tool.overlay.fill_color, tool.overlay.fill_alpha = "#808890", 0.28

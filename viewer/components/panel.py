@@ -19,7 +19,7 @@ from viewer.texts import Texts
 T = TypeVar("T")
 _CSS = """
 :host { border:1px solid color-mix(in srgb, currentColor 16%, transparent); border-radius:10px;
-  padding:14px 16px 12px; background:color-mix(in srgb, currentColor 1.5%, transparent); box-sizing:border-box; }
+  padding:14px 16px 12px; background:color-mix(in srgb, currentColor 1.5%, transparent); box-sizing:border-box; min-width:0; contain:inline-size; }
 @media (max-width: 560px) { :host { padding:10px 8px 8px; } }
 """
 GAP = (0, 0, 14, 0)
@@ -37,7 +37,12 @@ class Panel:
         self._head = html.pane(_heading(title, note), margin=(0, 0, 8, 0))
         self._body = pn.Column(self._skeleton(), sizing_mode="stretch_width", margin=0)
         self.view = pn.Column(
-            self._head, self._body, sizing_mode="stretch_width", stylesheets=[_CSS], margin=GAP, css_classes=["ep-panel"]
+            self._head,
+            self._body,
+            sizing_mode="stretch_width",
+            stylesheets=[_CSS],
+            margin=GAP,
+            css_classes=["ep-panel"],
         )
 
     def set_heading(self, title: str, note: str = "") -> None:
@@ -77,7 +82,9 @@ class Panel:
 def problem(error: Exception, texts: Texts) -> str:
     """Return the message for something that keeps a panel empty."""
     if isinstance(error, TableMissing):
-        return html.message(texts("error.missing", table=error.table), texts("error.missing_text"), "info", error.command)
+        return html.message(
+            texts("error.missing", table=error.table), texts("error.missing_text"), "info", error.command
+        )
     if isinstance(error, TableBroken):
         text = texts("error.broken_text", cause=error.cause)
         return html.message(texts("error.broken", table=error.table), text, "bad", error.command)

@@ -30,21 +30,31 @@ class Toolbar:
         self._default_range = ""
 
     def pick(
-        self, field: str, label: str, options: list[str] | dict[str, str], value: object, width: int = 210,
+        self,
+        field: str,
+        label: str,
+        options: list[str] | dict[str, str],
+        value: object,
+        width: int = 210,
         searchable: bool = False,
     ) -> pmui.Select:
         """Add a drop-down for `field`."""
-        widget = pmui.Select(
-            label=label, options=options, value=value, width=width, searchable=searchable, **SMALL
-        )
+        widget = pmui.Select(label=label, options=options, value=value, width=width, searchable=searchable, **SMALL)
         self._bind(widget, field)
         return widget
 
     def choose(self, field: str, options: dict[str, object], value: object, label: str = "") -> pmui.RadioButtonGroup:
         """Add a row of buttons for `field`."""
         widget = pmui.RadioButtonGroup(
-            label=label, options=options, value=value, margin=(0, 12, 8, 0), size="small", color="primary",
-            sizing_mode=None, styles=KEEP_WIDTH, sx=ONE_LINE,
+            label=label,
+            options=options,
+            value=value,
+            margin=(0, 12, 8, 0),
+            size="small",
+            color="primary",
+            sizing_mode=None,
+            styles=KEEP_WIDTH,
+            sx=ONE_LINE,
         )
         self._bind(widget, field)
         return widget
@@ -63,7 +73,7 @@ class Toolbar:
         self._row.append(widget)
 
     @property
-    def view(self) -> pn.Row:
+    def view(self) -> pn.FlexBox:
         """Return the row; it wraps on narrow screens."""
         return wrapping_row(*self._row, margin=(2, 0, 4, 0))
 
@@ -99,8 +109,13 @@ class Toolbar:
         given = getattr(self._session.selection, field)
         t = self._session.texts
         widget = pmui.DatetimePicker(
-            label=label, value=_parsed(given) or default.replace(second=0, microsecond=0), enable_seconds=False,
-            military_time=True, format="DD.MM.YYYY HH:mm" if t.lang == "de" else "YYYY-MM-DD HH:mm", width=210, **SMALL,
+            label=label,
+            value=_parsed(given) or default.replace(second=0, microsecond=0),
+            enable_seconds=False,
+            military_time=True,
+            format="DD.MM.YYYY HH:mm" if t.lang == "de" else "YYYY-MM-DD HH:mm",
+            width=210,
+            **SMALL,
         )
         widget.param.watch(lambda e: self._picked(field, _iso(e.new)), "value")
         return widget

@@ -56,7 +56,9 @@ class DevicePage(Page):
     def prepare(self) -> None:
         """Read the devices."""
         self.all_devices = self.session.catalog.devices()
-        self.devices = sorted((d for d in self.all_devices if d.kind in self.kinds), key=lambda d: self.kinds.index(d.kind))
+        self.devices = sorted(
+            (d for d in self.all_devices if d.kind in self.kinds), key=lambda d: self.kinds.index(d.kind)
+        )
 
     def device(self, field: str = "device", *, other: str = "") -> DeviceInfo | None:
         """Return the picked device; the first one (but `other`) where the pick does not exist here."""

@@ -41,7 +41,9 @@ def capacity_panels(
 
     def work() -> list[Awaitable[None]]:
         return [
-            panels[0].fill(load, lambda r: [html.pane(html.cards(_cards(r, t)), margin=(0, 0, 12, 0)), bokeh_pane(_soh(r, t))]),
+            panels[0].fill(
+                load, lambda r: [html.pane(html.cards(_cards(r, t)), margin=(0, 0, 12, 0)), bokeh_pane(_soh(r, t))]
+            ),
             panels[1].fill(load, lambda r: bokeh_pane(_cycles(r, t))),
             panels[2].fill(load, lambda r: _table(r, t, device.name)),
         ]
@@ -60,7 +62,13 @@ def _cards(rows: pl.DataFrame, t: Texts) -> list[html.Card]:
 
     q, error = last("q_anchor_median_ah"), last("q_anchor_error_ah")
     reasons = rows["reason"].drop_nulls()
-    note = f"± {t.number(error, 1)} Ah" if error is not None else t.code("capacity_reason", reasons[-1]) if len(reasons) else ""
+    note = (
+        f"± {t.number(error, 1)} Ah"
+        if error is not None
+        else t.code("capacity_reason", reasons[-1])
+        if len(reasons)
+        else ""
+    )
     efc = [last(c) for c in ("efc_ah", "efc_energy", "efc_soc")]
     known = [v for v in efc if v]
     spread = (max(known) - min(known)) / max(known) if len(known) > 1 else 0.0
@@ -69,9 +77,16 @@ def _cards(rows: pl.DataFrame, t: Texts) -> list[html.Card]:
         html.Card(t("capacity.nameplate"), t.number(last("soh_nameplate_percent"), 1), "%", t("capacity.assumed")),
         html.Card(t("capacity.first"), t.number(last("soh_first_percent"), 1), "%", t("capacity.first_note")),
         html.Card(t("capacity.bms"), t.number(last("soh_bms_percent"), 0), "%", t("capacity.bms_note")),
-        html.Card(t("capacity.efc"), t.number(efc[0], 0), "", t("capacity.efc_differ" if spread > 0.05 else "capacity.efc_agree"),  # noqa: PLR2004
-                  "warn" if spread > 0.05 else "ok"),  # noqa: PLR2004
-        html.Card(t("capacity.round_trip"), t.number(last("round_trip_percent"), 1), "%", t("capacity.round_trip_note")),
+        html.Card(
+            t("capacity.efc"),
+            t.number(efc[0], 0),
+            "",
+            t("capacity.efc_differ" if spread > 0.05 else "capacity.efc_agree"),
+            "warn" if spread > 0.05 else "ok",
+        ),
+        html.Card(
+            t("capacity.round_trip"), t.number(last("round_trip_percent"), 1), "%", t("capacity.round_trip_note")
+        ),
     ]
 
 
@@ -82,17 +97,40 @@ def _soh(rows: pl.DataFrame, t: Texts) -> object:
     error = rows["q_anchor_error_ah"].to_numpy() * factor
     middle = rows["soh_nameplate_percent"].to_numpy()
     if factor:
-        single = fig.scatter(x, rows["q_anchor_ah"].to_numpy() * factor, size=4, color=SERIES[0], alpha=0.4,
-                             legend_label=t("capacity.single"))
+        single = fig.scatter(
+            x,
+            rows["q_anchor_ah"].to_numpy() * factor,
+            size=4,
+            color=SERIES[0],
+            alpha=0.4,
+            legend_label=t("capacity.single"),
+        )
         add_hover(fig, t, [(t("word.day"), "time:x"), ("%", "y")], renderers=[single], clock=False)
     source = ColumnDataSource({"x": x, "y": middle, "a": middle - error, "b": middle + error})
     line = fig.line("x", "y", source=source, color=SERIES[0], line_width=2.4, legend_label=t("capacity.measured"))
     every = max(len(x) // 40, 1)
     whisker = ColumnDataSource({k: np.asarray(v)[::every] for k, v in source.data.items()})
-    fig.add_layout(Whisker(base="x", upper="b", lower="a", source=whisker, line_color=SERIES[0], line_alpha=0.6,
-                           upper_head=None, lower_head=None))
-    fig.step(x, rows["soh_bms_percent"].to_numpy(), color=SERIES[1], line_width=2, line_dash="dashed",
-             legend_label=t("capacity.bms"), mode="after")
+    fig.add_layout(
+        Whisker(
+            base="x",
+            upper="b",
+            lower="a",
+            source=whisker,
+            line_color=SERIES[0],
+            line_alpha=0.6,
+            upper_head=None,
+            lower_head=None,
+        )
+    )
+    fig.step(
+        x,
+        rows["soh_bms_percent"].to_numpy(),
+        color=SERIES[1],
+        line_width=2,
+        line_dash="dashed",
+        legend_label=t("capacity.bms"),
+        mode="after",
+    )
     add_hover(fig, t, [(t("word.day"), "time:x"), ("%", "y"), ("−", "a"), ("+", "b")], renderers=[line], clock=False)
     legend_below(fig)
     return fig
@@ -102,7 +140,9 @@ def _cycles(rows: pl.DataFrame, t: Texts) -> object:
     fig = time_figure(t, height=240, y_label=t("capacity.efc"))
     x = _x(rows)
     dashes = ("solid", "dashed", "dotted")
-    for (column, dash), color in zip(zip(("efc_ah", "efc_energy", "efc_soc"), dashes, strict=True), SERIES, strict=False):
+    for (column, dash), color in zip(
+        zip(("efc_ah", "efc_energy", "efc_soc"), dashes, strict=True), SERIES, strict=False
+    ):
         source = ColumnDataSource({"x": x, "y": rows[column].to_numpy()})
         name = t(f"capacity.{column}")
         line = fig.line("x", "y", source=source, color=color, line_width=2, line_dash=dash, legend_label=name)
@@ -113,9 +153,19 @@ def _cycles(rows: pl.DataFrame, t: Texts) -> object:
 
 def _table(rows: pl.DataFrame, t: Texts, device: str) -> list[object]:
     numbers = (
-        ("q_anchor_ah", 1), ("q_anchor_median_ah", 1), ("q_anchor_error_ah", 1), ("q_soc_ah", 1), ("soh_nameplate_percent", 1),
-        ("soh_first_percent", 1), ("soh_bms_percent", 0), ("efc_ah", 1), ("round_trip_percent", 1),
+        ("q_anchor_ah", 1),
+        ("q_anchor_median_ah", 1),
+        ("q_anchor_error_ah", 1),
+        ("q_soc_ah", 1),
+        ("soh_nameplate_percent", 1),
+        ("soh_first_percent", 1),
+        ("soh_bms_percent", 0),
+        ("efc_ah", 1),
+        ("round_trip_percent", 1),
     )
-    fields = [Field("day", t("word.day"), "date"), *(Field(c, t(f"capacity.col.{c}"), "number", d) for c, d in numbers),
-              Field("reason", t("word.reason"), codes="capacity_reason")]
+    fields = [
+        Field("day", t("word.day"), "date"),
+        *(Field(c, t(f"capacity.col.{c}"), "number", d) for c, d in numbers),
+        Field("reason", t("word.reason"), codes="capacity_reason"),
+    ]
     return grid(rows.reverse(), fields, t, f"capacity_{device}", page_size=8)

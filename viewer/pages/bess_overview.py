@@ -18,7 +18,15 @@ from viewer.components.figures import bokeh_pane
 from viewer.components.lod_chart import ChartSpec, Line, LodChart
 from viewer.components.panel import NoData, Panel
 from viewer.components.toolbar import Toolbar
-from viewer.figures_of_bess import GROUPS, Alarm, alarms, auxiliary_energy_kwh, cycle_figures, group_statistics, last_values
+from viewer.figures_of_bess import (
+    GROUPS,
+    Alarm,
+    alarms,
+    auxiliary_energy_kwh,
+    cycle_figures,
+    group_statistics,
+    last_values,
+)
 from viewer.pages.base import DevicePage, together
 from viewer.pages.bess_capacity import capacity_panels
 from viewer.theme import SERIES, STATUS
@@ -54,7 +62,9 @@ class BessOverview(DevicePage):
         tabs.choose("tab", options, self._group(), t("bess.group"))
         self._tabs = tabs
         self._area = pn.Column(sizing_mode="stretch_width", margin=0)
-        return pn.Column(*self.notice(), bar.view, self._cards, tabs.view, self._area, sizing_mode="stretch_width", margin=0)
+        return pn.Column(
+            *self.notice(), bar.view, self._cards, tabs.view, self._area, sizing_mode="stretch_width", margin=0
+        )
 
     async def fill(self) -> None:
         """Load key figures and the picked group."""
@@ -84,7 +94,8 @@ class BessOverview(DevicePage):
             store = self.session.store
             flags = self.signals.filter(pl.col("quantity") == "alarm_flag")["signal"].to_list()
             return (
-                last_values(store, device.name, self.signals), cycle_figures(store, device.name, start, end),
+                last_values(store, device.name, self.signals),
+                cycle_figures(store, device.name, start, end),
                 auxiliary_energy_kwh(store, device.name, self.signals, start, end),
                 alarms(store, device.name, flags, start, end) if flags else None,
             )
@@ -92,13 +103,17 @@ class BessOverview(DevicePage):
         data = await self.session.read(load)
         await self.session.apply(lambda: setattr(self._cards, "object", html.cards(self._key_cards(*data))))
 
-    def _key_cards(self, last: dict, cycles: dict, auxiliary: float | None, found: list[Alarm] | None) -> list[html.Card]:
+    def _key_cards(
+        self, last: dict, cycles: dict, auxiliary: float | None, found: list[Alarm] | None
+    ) -> list[html.Card]:
         t, out = self.texts, []
         for quantity in ("soc", "soh", "pcs_power", "cell_temperature_extreme", "system_voltage"):
             if quantity in last:
                 value, unit, signal = last[quantity]
                 digits = 0 if quantity in {"soc", "soh"} else 1
-                out.append(html.Card(t(f"bess.{quantity}"), t.number(value, digits), unit, t("bess.last", signal=signal)))
+                out.append(
+                    html.Card(t(f"bess.{quantity}"), t.number(value, digits), unit, t("bess.last", signal=signal))
+                )
         if cycles.get("charge_kwh"):
             note = t("bess.charges", n=int(cycles["charge_count"]))
             out.append(html.Card(t("bess.charged"), *_split(t.with_unit(cycles["charge_kwh"], "kWh")), note))
@@ -127,7 +142,11 @@ class BessOverview(DevicePage):
             note = html.message(t("bess.no_group"), t("bess.no_group_text"), "info")
             await self.session.apply(lambda: setattr(self._area, "objects", [html.pane(note)]))
             return
-        issue_box = [] if issue is None else [html.pane(html.message(t(issue), t("range.reversed_text"), "warn"), margin=(0, 0, 12, 0))]
+        issue_box = (
+            []
+            if issue is None
+            else [html.pane(html.message(t(issue), t("range.reversed_text"), "warn"), margin=(0, 0, 12, 0))]
+        )
         units = self._units(own)
         charts = [(unit, rows, Panel(self.session, self._unit_title(unit, rows), "", 260)) for unit, rows in units]
         table = Panel(self.session, t("bess.statistics"), t("bess.statistics_note"), 200)
@@ -135,20 +154,33 @@ class BessOverview(DevicePage):
         views = [*issue_box, *(p.view for p in alarm), *(p.view for _, _, p in charts), table.view]
         await self.session.apply(lambda: setattr(self._area, "objects", views))
         shared = Range1d(
-            wall_ms(start, device.zone), wall_ms(end, device.zone), min_interval=60_000,
-            bounds=(wall_ms(min(device.first or start, start), device.zone), wall_ms(max(device.last or end, end), device.zone)),
+            wall_ms(start, device.zone),
+            wall_ms(end, device.zone),
+            min_interval=60_000,
+            bounds=(
+                wall_ms(min(device.first or start, start), device.zone),
+                wall_ms(max(device.last or end, end), device.zone),
+            ),
         )
         for panel in alarm:
-            await panel.fill(lambda: self._load_alarms(device, own, start, end), lambda a: self._render_alarms(a, own, device, start, end))
+            await panel.fill(
+                lambda: self._load_alarms(device, own, start, end),
+                lambda a: self._render_alarms(a, own, device, start, end),
+            )
         for i, (unit, rows, panel) in enumerate(charts):
             await self._fill_unit(i, panel, device, rows, (start, end), shared)
             del unit
-        await table.fill(lambda: self._load_statistics(device, own, start, end), lambda f: self._render_statistics(f, own, group, device))
+        await table.fill(
+            lambda: self._load_statistics(device, own, start, end),
+            lambda f: self._render_statistics(f, own, group, device),
+        )
 
     def _units(self, own: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
         plotted = own.filter(pl.col("kind") != "flag")
         keys = plotted.select("unit", "quantity").unique(maintain_order=True)
-        keys = keys.sort(pl.col("quantity").replace_strict(FIRST, default=len(FIRST), return_dtype=pl.Int64), maintain_order=True)
+        keys = keys.sort(
+            pl.col("quantity").replace_strict(FIRST, default=len(FIRST), return_dtype=pl.Int64), maintain_order=True
+        )
         out: dict[str, list[str]] = {}
         for unit, quantity in keys.iter_rows():
             key = f"{unit}|{'cells' if quantity.startswith('cell_voltage') else ''}"
@@ -162,24 +194,46 @@ class BessOverview(DevicePage):
         lang = self.session.selection.lang
         labels = dict.fromkeys(self.session.catalog.label(s, lang, with_name=False) for s in rows["signal"])
         names = list(labels)
-        shown = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")  # noqa: PLR2004
+        shown = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
         return f"{shown} [{unit}]" if unit else shown
 
     async def _fill_unit(
-        self, index: int, panel: Panel, device: DeviceInfo, rows: pl.DataFrame, window: tuple[datetime, datetime], shared: Range1d
+        self,
+        index: int,
+        panel: Panel,
+        device: DeviceInfo,
+        rows: pl.DataFrame,
+        window: tuple[datetime, datetime],
+        shared: Range1d,
     ) -> None:
         signals = rows["signal"].to_list()
         picker = None
         if len(signals) > LINES_AT_FIRST:
-            picker = pmui.MultiChoice(label=self.texts("word.signals"), options=signals, value=signals[:LINES_AT_FIRST],
-                                      max_items=LINES_AT_MOST, size="small", sizing_mode="stretch_width", margin=(0, 0, 8, 0))
+            picker = pmui.MultiChoice(
+                label=self.texts("word.signals"),
+                options=signals,
+                value=signals[:LINES_AT_FIRST],
+                max_items=LINES_AT_MOST,
+                size="small",
+                sizing_mode="stretch_width",
+                margin=(0, 0, 8, 0),
+            )
             picker.param.watch(lambda e: self.session.spawn(f"pick:{index}", draw(e.new)), "value")
 
         async def draw(chosen: list[str]) -> None:
             labels = self._labels(chosen)
             lines = [Line(device.name, s, labels[s], SERIES[i % len(SERIES)]) for i, s in enumerate(chosen)]
-            spec = ChartSpec(lines, *window, device.first or window[0], device.last or window[1], device.zone,
-                             "" if len(lines) > 1 else lines[0].label, 250, overview=index == 0, x_range=shared)
+            spec = ChartSpec(
+                lines,
+                *window,
+                device.first or window[0],
+                device.last or window[1],
+                device.zone,
+                "" if len(lines) > 1 else lines[0].label,
+                250,
+                overview=index == 0,
+                x_range=shared,
+            )
             chart = LodChart(self.session, f"bess{index}", spec)
             await panel.fill(chart.load, lambda d: [*([picker] if picker else []), *chart.render(d)])
 
@@ -196,7 +250,9 @@ class BessOverview(DevicePage):
             raise NoData(self.texts("bess.no_flags"))
         return alarms(self.session.store, device.name, flags, start, end)
 
-    def _render_alarms(self, found: list[Alarm], own: pl.DataFrame, device: DeviceInfo, start: datetime, end: datetime) -> list[object]:
+    def _render_alarms(
+        self, found: list[Alarm], own: pl.DataFrame, device: DeviceInfo, start: datetime, end: datetime
+    ) -> list[object]:
         t = self.texts
         if not found:
             return [html.pane(html.message(t("status.no_alarm"), t("bess.no_alarm_text"), "ok"))]
@@ -205,9 +261,16 @@ class BessOverview(DevicePage):
         window = (wall_ms(start, device.zone), wall_ms(end, device.zone))
         chart = timeline(rows, names, t, window=window, color=STATUS["bad"])
         frame = pl.DataFrame([{"signal": a.signal, "start": a.start, "end": a.end, "hours": a.hours} for a in found])
-        fields = [Field("signal", t("word.signal")), Field("start", t("word.from"), "time"), Field("end", t("word.to"), "time"),
-                  Field("hours", t("table.duration"), "number", 2)]
-        return [bokeh_pane(chart), *small_table(frame.reverse().head(20), fields, t, f"alarms_{device.name}", device.zone)]
+        fields = [
+            Field("signal", t("word.signal")),
+            Field("start", t("word.from"), "time"),
+            Field("end", t("word.to"), "time"),
+            Field("hours", t("table.duration"), "number", 2),
+        ]
+        return [
+            bokeh_pane(chart),
+            *small_table(frame.reverse().head(20), fields, t, f"alarms_{device.name}", device.zone),
+        ]
 
     def _load_statistics(self, device: DeviceInfo, own: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
         rows = group_statistics(self.session.store, device.name, own["signal"].to_list(), start, end)
@@ -220,9 +283,14 @@ class BessOverview(DevicePage):
         del own
         labels = [self.session.catalog.label(s, lang, with_name=False) for s in rows["signal"]]
         frame = rows.with_columns(pl.Series("label", labels))
-        fields = [Field("label", t("word.quantity"), width=20), Field("signal", t("word.signal"), filter=True, width=16), Field("unit", t("word.unit")),
-                  *(Field(c, t(f"table.{c}"), "number", 2) for c in ("mean", "min", "max", "last")),
-                  Field("increase", t("table.increase"), "number", 1), Field("coverage", t("table.coverage"), "percent", 0)]
+        fields = [
+            Field("label", t("word.quantity"), width=20),
+            Field("signal", t("word.signal"), filter=True, width=16),
+            Field("unit", t("word.unit")),
+            *(Field(c, t(f"table.{c}"), "number", 2) for c in ("mean", "min", "max", "last")),
+            Field("increase", t("table.increase"), "number", 1),
+            Field("coverage", t("table.coverage"), "percent", 0),
+        ]
         return grid(frame, fields, t, f"statistics_{device.name}_{group}")
 
 

@@ -59,8 +59,15 @@ class Compare(DevicePage):
         self._figures = Panel(self.session, t("compare.figures"), t("compare.figures_note"), 200)
         self._daily = Panel(self.session, t("compare.daily"), t("meter.daily_note"), 250)
         return pn.Column(
-            *self.notice(), bar.view, self._issue, self._cards, self._chart.view, self._figures.view, self._daily.view,
-            sizing_mode="stretch_width", margin=0,
+            *self.notice(),
+            bar.view,
+            self._issue,
+            self._cards,
+            self._chart.view,
+            self._figures.view,
+            self._daily.view,
+            sizing_mode="stretch_width",
+            margin=0,
         )
 
     async def fill(self) -> None:
@@ -74,7 +81,9 @@ class Compare(DevicePage):
         self._issue.object = "" if issue is None else html.message(t(issue), t("range.reversed_text"), "warn")
         await together(
             self._fill_chart(pair, subject, signals, start, end),
-            self._figures.fill(lambda: self._load_figures(pair, signals, start, end), lambda f: self._render_figures(f, pair)),
+            self._figures.fill(
+                lambda: self._load_figures(pair, signals, start, end), lambda f: self._render_figures(f, pair)
+            ),
             self._daily.fill(lambda: self._load_daily(pair, start, end), lambda d: self._render_daily(d, pair)),
         )
 
@@ -115,18 +124,33 @@ class Compare(DevicePage):
         return self.window(later)
 
     async def _fill_chart(
-        self, pair: tuple[DeviceInfo, DeviceInfo], subject: str, signals: tuple[str, str] | None, start: datetime,
+        self,
+        pair: tuple[DeviceInfo, DeviceInfo],
+        subject: str,
+        signals: tuple[str, str] | None,
+        start: datetime,
         end: datetime,
     ) -> None:
         t = self.texts
         if signals is None:
             await self.session.apply(lambda: self._chart.show(html.pane(html.message(t("compare.nothing_common")))))
             return
-        label = t("compare.power") if subject == "power" else self.session.catalog.label(
-            signals[0], self.session.selection.lang, with_name=False)
+        label = (
+            t("compare.power")
+            if subject == "power"
+            else self.session.catalog.label(signals[0], self.session.selection.lang, with_name=False)
+        )
         lines = [Line(d.name, s, d.name, c) for d, s, c in zip(pair, signals, SERIES, strict=False)]
-        spec = ChartSpec(lines, start, end, min(d.first or start for d in pair), max(d.last or end for d in pair),
-                         pair[0].zone, label, 340)
+        spec = ChartSpec(
+            lines,
+            start,
+            end,
+            min(d.first or start for d in pair),
+            max(d.last or end for d in pair),
+            pair[0].zone,
+            label,
+            340,
+        )
         chart = LodChart(self.session, "compare", spec)
         await self._chart.fill(chart.load, chart.render)
 
@@ -134,7 +158,11 @@ class Compare(DevicePage):
         self, pair: tuple[DeviceInfo, DeviceInfo], signals: tuple[str, str] | None, start: datetime, end: datetime
     ) -> tuple[list[SignalFigures | None], list[MeterFigures | None]]:
         store = self.session.store
-        statistics = [signal_figures(store, d.name, s, start, end) for d, s in zip(pair, signals, strict=True)] if signals else [None, None]
+        statistics = (
+            [signal_figures(store, d.name, s, start, end) for d, s in zip(pair, signals, strict=True)]
+            if signals
+            else [None, None]
+        )
         daily = [daily_rows(store, d.name, start, end, d.zone) for d in pair]
         return statistics, [meter_figures(r) if r.height else None for r in daily]
 
@@ -144,9 +172,16 @@ class Compare(DevicePage):
         if statistics[0] is not None:
             for key in ("mean", "minimum", "maximum", "median", "p95"):
                 rows.append((t(f"compare.{key}"), *(getattr(s, key) for s in statistics)))
-        for key, label in (("import_kwh", "table.import"), ("export_kwh", "table.export"), ("net_kwh", "table.net"),
-                           ("peak_kw", "table.peak"), ("base_load_kw", "table.base"), ("hours_of_use_h", "table.hours"),
-                           ("load_factor", "table.load_factor"), ("power_factor", "table.pf")):
+        for key, label in (
+            ("import_kwh", "table.import"),
+            ("export_kwh", "table.export"),
+            ("net_kwh", "table.net"),
+            ("peak_kw", "table.peak"),
+            ("base_load_kw", "table.base"),
+            ("hours_of_use_h", "table.hours"),
+            ("load_factor", "table.load_factor"),
+            ("power_factor", "table.pf"),
+        ):
             values = [None if m is None else getattr(m, key) for m in meters]
             if any(v is not None for v in values):
                 rows.append((t(label), *values))
@@ -156,8 +191,12 @@ class Compare(DevicePage):
             [{"figure": n, "a": a, "b": b, "d": None if a is None or b is None else a - b} for n, a, b in rows],
             schema={"figure": pl.String, "a": pl.Float64, "b": pl.Float64, "d": pl.Float64},
         )
-        fields = [Field("figure", t("compare.figure")), Field("a", pair[0].name, "number"), Field("b", pair[1].name, "number"),
-                  Field("d", t("compare.difference"), "number")]
+        fields = [
+            Field("figure", t("compare.figure")),
+            Field("a", pair[0].name, "number"),
+            Field("b", pair[1].name, "number"),
+            Field("d", t("compare.difference"), "number"),
+        ]
         return small_table(frame, fields, t, f"compare_{pair[0].name}_{pair[1].name}")
 
     def _load_daily(self, pair: tuple[DeviceInfo, DeviceInfo], start: datetime, end: datetime) -> pl.DataFrame:
@@ -174,8 +213,10 @@ class Compare(DevicePage):
         t = self.texts
         groups = [(d.name, rows[k].to_list(), c) for d, k, c in zip(pair, ("a", "b"), SERIES, strict=False)]
         chart = daily_bars(rows["day"].to_list(), groups, t, unit="kWh", y_label=t("word.import_long"))
-        fields = [Field("day", t("word.day"), "date"),
-                  *(Field(k, f"{d.name} [kWh]", "number", 1) for d, k in zip(pair, ("a", "b"), strict=True))]
+        fields = [
+            Field("day", t("word.day"), "date"),
+            *(Field(k, f"{d.name} [kWh]", "number", 1) for d, k in zip(pair, ("a", "b"), strict=True)),
+        ]
         table = small_table(rows.reverse().head(14), fields, t, f"daily_{pair[0].name}_{pair[1].name}")
         return [bokeh_pane(chart), *table]
 

@@ -41,8 +41,14 @@ class DataQuality(DevicePage):
         self._cards = html.pane("", margin=(0, 0, 14, 0))
         names = ("coverage", "accounting", "reasons", "rejects", "files", "events", "checks")
         self._panels = {n: Panel(self.session, t(f"quality.{n}"), t(f"quality.{n}_note"), 200) for n in names}
-        return pn.Column(*self.notice(), bar.view, self._cards, *(p.view for p in self._panels.values()),
-                         sizing_mode="stretch_width", margin=0)
+        return pn.Column(
+            *self.notice(),
+            bar.view,
+            self._cards,
+            *(p.view for p in self._panels.values()),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
 
     async def fill(self) -> None:
         """Load all panels."""
@@ -64,7 +70,9 @@ class DataQuality(DevicePage):
             p["coverage"].fill(lambda: self._load_coverage(device, start, end), self._render_coverage),
             p["accounting"].fill(lambda: self.session.catalog.signals(name), lambda r: self._accounting(r, device)),
             p["reasons"].fill(lambda: rows("rejected_readings", "quality.no_rejects"), self._reasons),
-            p["rejects"].fill(lambda: rows("rejected_readings", "quality.no_rejects"), lambda r: self._rejects(r, device)),
+            p["rejects"].fill(
+                lambda: rows("rejected_readings", "quality.no_rejects"), lambda r: self._rejects(r, device)
+            ),
             p["files"].fill(lambda: rows("source_files", "quality.no_files"), lambda r: self._files(r, device)),
             p["events"].fill(lambda: rows("counter_events", "quality.no_events"), lambda r: self._events(r, device)),
             p["checks"].fill(lambda: rows("check_results", "quality.no_checks"), lambda r: self._checks(r, device)),
@@ -85,18 +93,35 @@ class DataQuality(DevicePage):
         unknown = signals.filter(~pl.col("recognised")).height
         items = [
             html.Card(t("quality.read"), t.number(sums["rows_read"], 0), "", t("quality.signals", n=signals.height)),
-            html.Card(t("quality.accepted"), t.number(sums["rows_accepted"], 0), "", t.percent(sums["rows_accepted"] / max(sums["rows_read"], 1), 2)),
-            html.Card(t("quality.rejected"), t.number(sums["rows_rejected"], 0), "", t("quality.conflicts", n=t.number(sums["rows_conflict"], 0)),
-                      "warn" if sums["rows_rejected"] else "ok"),
+            html.Card(
+                t("quality.accepted"),
+                t.number(sums["rows_accepted"], 0),
+                "",
+                t.percent(sums["rows_accepted"] / max(sums["rows_read"], 1), 2),
+            ),
+            html.Card(
+                t("quality.rejected"),
+                t.number(sums["rows_rejected"], 0),
+                "",
+                t("quality.conflicts", n=t.number(sums["rows_conflict"], 0)),
+                "warn" if sums["rows_rejected"] else "ok",
+            ),
             html.Card(t("quality.duplicates"), t.number(sums["rows_duplicate"], 0), "", t("quality.duplicates_note")),
-            html.Card(t("quality.balance"), t("quality.closes") if gap == 0 else t.number(gap, 0), "",
-                      t("quality.balance_note"), "ok" if gap == 0 else "bad"),
+            html.Card(
+                t("quality.balance"),
+                t("quality.closes") if gap == 0 else t.number(gap, 0),
+                "",
+                t("quality.balance_note"),
+                "ok" if gap == 0 else "bad",
+            ),
             html.Card(t("quality.unknown"), str(unknown), "", t("quality.unknown_note"), "warn" if unknown else "ok"),
             html.Card(t("overview.age"), t.age(age), "", f"{t.datetime(device.last, device.zone)} {device.zone.key}"),
         ]
         await self.session.apply(lambda: setattr(self._cards, "object", html.cards(items)))
 
-    def _load_coverage(self, device: DeviceInfo, start: datetime, end: datetime) -> tuple[list[str], np.ndarray, object]:
+    def _load_coverage(
+        self, device: DeviceInfo, start: datetime, end: datetime
+    ) -> tuple[list[str], np.ndarray, object]:
         signals = self.session.catalog.signals(device.name)
         system = signals.filter(pl.col("cell").is_null())["signal"].to_list()[:COVERAGE_SIGNALS]
         cells = signals.filter(pl.col("cell").is_not_null())["signal"].to_list()
@@ -105,8 +130,12 @@ class DataQuality(DevicePage):
         first, last = start.astimezone(device.zone).date(), end.astimezone(device.zone).date()
         matrix = np.full((len(shown), (last - first).days + 1), 0.0)
         for i, signal in enumerate(shown):
-            rows = self.session.store.frame("resolution_1d", ["ts", "covered_s"], where={"device": device.name, "signal": signal})
-            days = rows.with_columns(pl.col("ts").dt.convert_time_zone(zone).dt.date().alias("d")).filter(pl.col("d").is_between(first, last))
+            rows = self.session.store.frame(
+                "resolution_1d", ["ts", "covered_s"], where={"device": device.name, "signal": signal}
+            )
+            days = rows.with_columns(pl.col("ts").dt.convert_time_zone(zone).dt.date().alias("d")).filter(
+                pl.col("d").is_between(first, last)
+            )
             at = (days["d"] - first).dt.total_days().to_numpy()
             matrix[i, at] = np.clip(days["covered_s"].to_numpy() / 86_400, 0, 1)
         kept = [i for i in range(len(shown)) if matrix[i].any()]
@@ -118,18 +147,28 @@ class DataQuality(DevicePage):
         t, (names, matrix, first) = self.texts, data
         rows, days = matrix.shape
         start = day_ms(first)
-        fig = time_figure(t, height=110 + 17 * rows, y_label="", x_range=Range1d(start, start + days * DAY_MS),
-                          y_range=Range1d(0, rows), tools="pan,xwheel_zoom,reset,save")
+        fig = time_figure(
+            t,
+            height=110 + 17 * rows,
+            y_label="",
+            x_range=Range1d(start, start + days * DAY_MS),
+            y_range=Range1d(0, rows),
+            tools="pan,xwheel_zoom,reset,save",
+        )
         mapper = LinearColorMapper(palette=Viridis256, low=0, high=100, nan_color=MISSING)
-        drawn = fig.image(image=[matrix[::-1].astype(np.float32)], x=start, y=0, dw=days * DAY_MS, dh=rows, color_mapper=mapper)
+        drawn = fig.image(
+            image=[matrix[::-1].astype(np.float32)], x=start, y=0, dw=days * DAY_MS, dh=rows, color_mapper=mapper
+        )
         fig.yaxis.ticker = [i + 0.5 for i in range(rows)]
         labels = {str(rows - i - 0.5): n for i, n in enumerate(names)}
-        fig.yaxis.formatter = CustomJSTickFormatter(code="return labels[tick] === undefined ? '' : labels[tick]", args={"labels": labels})
+        fig.yaxis.formatter = CustomJSTickFormatter(
+            code="return labels[tick] === undefined ? '' : labels[tick]", args={"labels": labels}
+        )
         fig.add_layout(color_bar(mapper, t, "%"), "right")
         fig.grid.visible = False
         add_hover(fig, t, [("%", "image")], renderers=[drawn], digits=0)
         gaps = int((matrix.max(axis=0) == 0).sum())
-        poor = int(((matrix.mean(axis=0) < 50) & (matrix.max(axis=0) > 0)).sum())  # noqa: PLR2004 - METRICS I
+        poor = int(((matrix.mean(axis=0) < 50) & (matrix.max(axis=0) > 0)).sum())
         note = t("quality.gap_days", gaps=gaps, poor=poor, days=days)
         return [html.pane(f'<div class="note">{html.escape(note)}</div>', margin=(0, 0, 4, 0)), bokeh_pane(fig)]
 
@@ -137,19 +176,36 @@ class DataQuality(DevicePage):
         t, lang = self.texts, self.session.selection.lang
         frame = rows.with_columns(
             pl.Series("label", [self.session.catalog.label(s, lang, with_name=False) for s in rows["signal"]]),
-            (pl.col("rows_read") - pl.col("rows_accepted") - pl.col("rows_rejected") - pl.col("rows_duplicate") - pl.col("rows_conflict")).alias("open"),
+            (
+                pl.col("rows_read")
+                - pl.col("rows_accepted")
+                - pl.col("rows_rejected")
+                - pl.col("rows_duplicate")
+                - pl.col("rows_conflict")
+            ).alias("open"),
         )
         numbers = ("rows_read", "rows_accepted", "rows_rejected", "rows_duplicate", "rows_conflict", "open")
-        fields = [Field("signal", t("word.signal"), filter=True), Field("label", t("word.quantity")),
-                  *(Field(c, t(f"quality.col.{c}"), "number", 0) for c in numbers),
-                  Field("first_ts", t("word.from"), "time"), Field("last_ts", t("word.to"), "time")]
+        fields = [
+            Field("signal", t("word.signal"), filter=True),
+            Field("label", t("word.quantity")),
+            *(Field(c, t(f"quality.col.{c}"), "number", 0) for c in numbers),
+            Field("first_ts", t("word.from"), "time"),
+            Field("last_ts", t("word.to"), "time"),
+        ]
         return grid(frame, fields, t, f"accounting_{device.name}", device.zone, page_size=10)
 
     def _reasons(self, rows: pl.DataFrame) -> list[object]:
         t = self.texts
         counts = rows.group_by("reason").len("n").sort("n", descending=True)
         words = [t.code("reject", r) for r in counts["reason"]]
-        fig = base_figure(t, height=70 + 34 * counts.height, y_range=words[::-1], x_label=t("quality.rows"), tools="save", active_scroll=None)
+        fig = base_figure(
+            t,
+            height=70 + 34 * counts.height,
+            y_range=words[::-1],
+            x_label=t("quality.rows"),
+            tools="save",
+            active_scroll=None,
+        )
         fig.yaxis.formatter = CustomJSTickFormatter(code="return tick")
         source = ColumnDataSource({"y": words, "n": counts["n"].to_list()})
         drawn = fig.hbar(y="y", right="n", height=0.6, source=source, fill_color=SERIES[1], line_color=None)
@@ -159,43 +215,84 @@ class DataQuality(DevicePage):
 
     def _rejects(self, rows: pl.DataFrame, device: DeviceInfo) -> list[object]:
         t = self.texts
-        fields = [Field("reason", t("word.reason"), codes="reject", filter=True), Field("signal", t("word.signal"), filter=True),
-                  Field("path", t("quality.file")), Field("line", t("quality.line"), "number", 0), Field("ts", t("word.time"), "time"),
-                  Field("value", t("word.value"), "number", 3), Field("raw", t("quality.raw"))]
+        fields = [
+            Field("reason", t("word.reason"), codes="reject", filter=True),
+            Field("signal", t("word.signal"), filter=True),
+            Field("path", t("quality.file")),
+            Field("line", t("quality.line"), "number", 0),
+            Field("ts", t("word.time"), "time"),
+            Field("value", t("word.value"), "number", 3),
+            Field("raw", t("quality.raw")),
+        ]
         return grid(rows.head(SAMPLE_ROWS), fields, t, f"rejected_{device.name}", device.zone, page_size=8)
 
     def _files(self, rows: pl.DataFrame, device: DeviceInfo) -> list[object]:
         t = self.texts
         frame = rows.sort("status", "path").with_columns((pl.col("size_bytes") / 1e6).alias("mb"))
-        fields = [Field("path", t("quality.file"), filter=True), Field("signal", t("word.signal")), Field("status", t("quality.status"), codes="file"),
-                  Field("reason", t("word.reason")), Field("mb", "MB", "number", 1), Field("rows_read", t("quality.col.rows_read"), "number", 0),
-                  Field("rows_rejected", t("quality.col.rows_rejected"), "number", 0), Field("first_ts", t("word.from"), "time"),
-                  Field("last_ts", t("word.to"), "time"), Field("load", t("quality.load"), "number", 0)]
+        fields = [
+            Field("path", t("quality.file"), filter=True),
+            Field("signal", t("word.signal")),
+            Field("status", t("quality.status"), codes="file"),
+            Field("reason", t("word.reason")),
+            Field("mb", "MB", "number", 1),
+            Field("rows_read", t("quality.col.rows_read"), "number", 0),
+            Field("rows_rejected", t("quality.col.rows_rejected"), "number", 0),
+            Field("first_ts", t("word.from"), "time"),
+            Field("last_ts", t("word.to"), "time"),
+            Field("load", t("quality.load"), "number", 0),
+        ]
         return grid(frame, fields, t, f"files_{device.name}", device.zone, page_size=8)
 
     def _events(self, rows: pl.DataFrame, device: DeviceInfo) -> list[object]:
         t = self.texts
-        fields = [Field("ts", t("word.time"), "time"), Field("signal", t("word.signal")), Field("kind", t("quality.kind"), codes="event"),
-                  Field("old", t("quality.old"), "number", 2), Field("new", t("quality.new"), "number", 2),
-                  Field("booked_kwh", t("quality.booked"), "number", 2), Field("provisional", t("quality.provisional"), "bool"),
-                  Field("overruled", t("quality.overruled"), "bool")]
+        fields = [
+            Field("ts", t("word.time"), "time"),
+            Field("signal", t("word.signal")),
+            Field("kind", t("quality.kind"), codes="event"),
+            Field("old", t("quality.old"), "number", 2),
+            Field("new", t("quality.new"), "number", 2),
+            Field("booked_kwh", t("quality.booked"), "number", 2),
+            Field("provisional", t("quality.provisional"), "bool"),
+            Field("overruled", t("quality.overruled"), "bool"),
+        ]
         return small_table(rows.sort("ts", descending=True).head(40), fields, t, f"events_{device.name}", device.zone)
 
     def _checks(self, rows: pl.DataFrame, device: DeviceInfo) -> list[object]:
         t = self.texts
         frame = rows.sort("passed", "table", "check").with_columns(
-            pl.Series("verdict", [t("quality.passed") if p else t("quality.failed") for p in rows.sort("passed", "table", "check")["passed"]]),
+            pl.Series(
+                "verdict",
+                [
+                    t("quality.passed") if p else t("quality.failed")
+                    for p in rows.sort("passed", "table", "check")["passed"]
+                ],
+            ),
             pl.col("check").str.replace_all("_", " "),
         )
-        fields = [Field("verdict", t("quality.verdict")), Field("table", t("word.table")), Field("check", t("quality.check")),
-                  Field("failed_rows", t("quality.failed_rows"), "number", 0), Field("checked_rows", t("quality.checked_rows"), "number", 0),
-                  Field("blocking", t("quality.blocking"), "bool"), Field("advice", t("quality.advice")), Field("checked_ts", t("quality.checked"), "time")]
+        fields = [
+            Field("verdict", t("quality.verdict")),
+            Field("table", t("word.table")),
+            Field("check", t("quality.check")),
+            Field("failed_rows", t("quality.failed_rows"), "number", 0),
+            Field("checked_rows", t("quality.checked_rows"), "number", 0),
+            Field("blocking", t("quality.blocking"), "bool"),
+            Field("advice", t("quality.advice")),
+            Field("checked_ts", t("quality.checked"), "time"),
+        ]
         return small_table(frame.head(60), fields, t, f"checks_{device.name}", device.zone)
 
 
 def accounting_gap(signals: pl.DataFrame) -> int:
     """Return the rows that are not accounted for; 0 where the accounting closes."""
     rest = signals.select(
-        (pl.col("rows_read") - pl.col("rows_accepted") - pl.col("rows_rejected") - pl.col("rows_duplicate") - pl.col("rows_conflict")).abs().sum()
+        (
+            pl.col("rows_read")
+            - pl.col("rows_accepted")
+            - pl.col("rows_rejected")
+            - pl.col("rows_duplicate")
+            - pl.col("rows_conflict")
+        )
+        .abs()
+        .sum()
     )
     return int(rest.item())

@@ -61,7 +61,9 @@ class Overview(Page):
     def _render(self, data: tuple[pl.DataFrame, pl.DataFrame | None]) -> list[object]:
         fleet, checks = data
         self._cards.object = html.cards(fleet_cards(fleet, checks, self.texts))
-        markup = "".join(device_line(row, checks, self.texts, self.session.selection.query()) for row in fleet.to_dicts())
+        markup = "".join(
+            device_line(row, checks, self.texts, self.session.selection.query()) for row in fleet.to_dicts()
+        )
         buttons = download_buttons(lambda: fleet, "fleet_summary", self.texts)
         return [html.pane(f"<style>{_CSS}</style>{markup}", margin=(0, 0, 10, 0)), buttons]
 
@@ -71,12 +73,20 @@ class Overview(Page):
         if failed.is_empty():
             return [html.pane(str(html.badge(t("overview.all_green", n=checks.height), "ok").markup))]
         fields = [
-            Field("device", t("word.device")), Field("table", t("word.table")), Field("check", t("quality.check")),
-            Field("failed_rows", t("quality.failed_rows"), "number", 0), Field("advice", t("quality.advice")),
+            Field("device", t("word.device")),
+            Field("table", t("word.table")),
+            Field("check", t("quality.check")),
+            Field("failed_rows", t("quality.failed_rows"), "number", 0),
+            Field("advice", t("quality.advice")),
             Field("checked_ts", t("quality.checked"), "time"),
         ]
-        return small_table(failed.with_columns(pl.col("check").str.replace_all("_", " ")), fields, t, "checks",
-                           ZoneInfo(self.session.settings.zone))
+        return small_table(
+            failed.with_columns(pl.col("check").str.replace_all("_", " ")),
+            fields,
+            t,
+            "checks",
+            ZoneInfo(self.session.settings.zone),
+        )
 
 
 def fleet_cards(fleet: pl.DataFrame, checks: pl.DataFrame | None, t: Texts) -> list[html.Card]:
@@ -90,10 +100,20 @@ def fleet_cards(fleet: pl.DataFrame, checks: pl.DataFrame | None, t: Texts) -> l
         html.Card(t("overview.systems"), str(kinds.count("bess")), "", t("overview.meters", n=kinds.count("meter"))),
         html.Card(t("overview.import30"), *_scaled(fleet["import_kwh_30d"].sum(), t), t("overview.days30")),
         html.Card(t("overview.alarm"), t.number(alarm, 1), "h", t("overview.days30"), "warn" if alarm else "ok"),
-        html.Card(t("overview.falling"), str(falling), "", t("overview.of_cells", n=int(fleet["cells"].sum() or 0)),
-                  "warn" if falling else "ok"),
-        html.Card(t("overview.failed_checks"), str(failed), "", t("word.none") if not failed else t("overview.see_below"),
-                  "bad" if failed else "ok"),
+        html.Card(
+            t("overview.falling"),
+            str(falling),
+            "",
+            t("overview.of_cells", n=int(fleet["cells"].sum() or 0)),
+            "warn" if falling else "ok",
+        ),
+        html.Card(
+            t("overview.failed_checks"),
+            str(failed),
+            "",
+            t("word.none") if not failed else t("overview.see_below"),
+            "bad" if failed else "ok",
+        ),
         html.Card(t("overview.age"), t.age(_age_hours(last)), "", t.datetime(last, ZoneInfo("UTC")) + " UTC"),
     ]
 
@@ -108,8 +128,11 @@ def safety(row: dict, t: Texts) -> Status:
         detail.insert(0, t("status.alarm_hours", value=t.number(alarm, 1)))
         return Status(t("status.alarm"), "bad", " · ".join(detail))
     if hottest is not None and hottest >= WARM_C:
-        return Status(t("status.hot" if hottest >= HOT_C else "status.warm"), "bad" if hottest >= HOT_C else "warn",
-                      " · ".join(detail))
+        return Status(
+            t("status.hot" if hottest >= HOT_C else "status.warm"),
+            "bad" if hottest >= HOT_C else "warn",
+            " · ".join(detail),
+        )
     if alarm is None and hottest is None:
         return Status(t("status.unknown"), "none", t("status.no_signals"))
     return Status(t("status.safe"), "ok", " · ".join([t("status.no_alarm"), *detail] if alarm is not None else detail))
@@ -139,8 +162,10 @@ def trend(row: dict, t: Texts) -> Status:
     falling, finding = row["cells_falling"], row["cells_with_finding"]
     if row["cells"] is None or falling is None:
         return Status(t("status.unknown"), "none", t("status.no_cells"))
-    parts = [t("status.stable_cells", n=row["cells_stable"] or 0, m=row["cells"]),
-             t("status.no_trend_cells", n=row["cells_no_trend"] or 0)]
+    parts = [
+        t("status.stable_cells", n=row["cells_stable"] or 0, m=row["cells"]),
+        t("status.no_trend_cells", n=row["cells_no_trend"] or 0),
+    ]
     if row["cells_insufficient"]:
         parts.append(t("status.insufficient_cells", n=row["cells_insufficient"]))
     if finding:
@@ -154,12 +179,12 @@ def trend(row: dict, t: Texts) -> Status:
 
 def energy_text(row: dict, t: Texts) -> tuple[str, str]:
     """Return the energy of 30 days and a line below."""
-    main = f'{t.with_unit(row["import_kwh_30d"], "kWh")} {t("word.import")}'
-    below = [f'{t.with_unit(row["export_kwh_30d"], "kWh")} {t("word.export")}'] if row["export_kwh_30d"] else []
+    main = f"{t.with_unit(row['import_kwh_30d'], 'kWh')} {t('word.import')}"
+    below = [f"{t.with_unit(row['export_kwh_30d'], 'kWh')} {t('word.export')}"] if row["export_kwh_30d"] else []
     if row["peak_kw_30d"] is not None:
-        below.append(f'{t("word.peak")} {t.with_unit(row["peak_kw_30d"], "kW")}')
+        below.append(f"{t('word.peak')} {t.with_unit(row['peak_kw_30d'], 'kW')}")
     if row["efc"] is not None:
-        below.append(f'{t.number(row["efc"], 0)} {t("bess.efc_short")}')
+        below.append(f"{t.number(row['efc'], 0)} {t('bess.efc_short')}")
     return main, " · ".join(below)
 
 
@@ -172,18 +197,19 @@ def device_line(row: dict, checks: pl.DataFrame | None, t: Texts, query: str) ->
     until = t("overview.until", moment=t.datetime(row["last_ts"], zone), age=t.age(_age_hours(row["last_ts"])))
     main, below = energy_text(row, t)
     cells = [
-        _answer(t("question.safe"), safety(row, t)), _answer(t("question.working"), working(row, checks, t)),
+        _answer(t("question.safe"), safety(row, t)),
+        _answer(t("question.working"), working(row, checks, t)),
         f'<div class="q"><div class="t">{escape(t("question.energy"))}</div><div class="w">{escape(main)}</div>'
         f'<div class="d">{escape(below)}</div></div>',
         _answer(t("question.trend"), trend(row, t)),
     ]
     if row["soc_percent"] is not None:
-        until = f'SOC {t.number(row["soc_percent"], 0)} % · SOH (BMS) {t.number(row["soh_bms_percent"], 0)} % · {until}'
+        until = f"SOC {t.number(row['soc_percent'], 0)} % · SOH (BMS) {t.number(row['soh_bms_percent'], 0)} % · {until}"
     kind = t(f"kind.{row['device_kind']}")
     return (
         f'<section class="dev" aria-label="{escape(row["device"])}"><div class="name"><a href="{escape(link)}">'
         f'{escape(row["device"])}</a><div class="d">{escape(kind)}</div><div class="d">{escape(until)}</div></div>'
-        f'{"".join(cells)}</section>'
+        f"{''.join(cells)}</section>"
     )
 
 

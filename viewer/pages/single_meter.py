@@ -75,8 +75,17 @@ class SingleMeter(DevicePage):
         self._table = Panel(self.session, t("meter.table"), "", 200)
         pair = side_by_side(self._duration.view, self._week.view)
         return pn.Column(
-            *self.notice(), self._pickers(device), self._issue, self._cards, self._chart.view, self._daily.view, pair,
-            self._peaks.view, self._table.view, sizing_mode="stretch_width", margin=0,
+            *self.notice(),
+            self._pickers(device),
+            self._issue,
+            self._cards,
+            self._chart.view,
+            self._daily.view,
+            pair,
+            self._peaks.view,
+            self._table.view,
+            sizing_mode="stretch_width",
+            margin=0,
         )
 
     async def fill(self) -> None:
@@ -88,16 +97,18 @@ class SingleMeter(DevicePage):
         start, end, issue = self.window(device)
         row = await self.session.read(signal_row, self.session.store, device.name, signal)
         await self.session.apply(lambda: self._head(device, issue))
+        await self._cards_of(device, signal, row, start, end)
         await self._fill_chart(device, signal, start, end)
         power = self._power_signal()
         await together(
-            self._cards_of(device, signal, row, start, end),
             self._daily.fill(lambda: self._load_daily(device, start, end), self._render_daily),
             self._duration.fill(lambda: self._quarters(device, power, start, end), self._render_duration),
             self._week.fill(lambda: self._quarters(device, power, start, end), lambda q: self._render_week(q, device)),
             self._peaks.fill(lambda: self._load_peaks(device, start, end), lambda p: self._render_peaks(p, device)),
-            self._table.fill(lambda: self._load_table(device, signal, start, end, row["kind"]),
-                             lambda d: self._render_table(d, device, signal, row["unit"])),
+            self._table.fill(
+                lambda: self._load_table(device, signal, start, end, row["kind"]),
+                lambda d: self._render_table(d, device, signal, row["unit"]),
+            ),
         )
 
     async def changed(self, names: set[str]) -> None:
@@ -110,16 +121,29 @@ class SingleMeter(DevicePage):
         await self.session.apply(self._sync)
         await self.fill()
 
-    def _pickers(self, device: DeviceInfo) -> pn.Row:
+    def _pickers(self, device: DeviceInfo) -> pn.FlexBox:
         t = self.texts
         self.toolbar = bar = Toolbar(self.session)
         bar.pick("device", t("word.device"), [d.name for d in self.devices], device.name)
         self._signal_pick = bar.pick("signal", t("word.signal"), self._options(), self.signal(), 300, searchable=True)
         bar.ranges(*device.wall_span(), self.default_range)
-        line = pmui.RadioButtonGroup(options={t("meter.line"): "line", t("meter.area"): "area"}, value=self._view,
-                                     size="small", margin=(0, 12, 8, 0), sizing_mode=None, styles=KEEP_WIDTH, sx=ONE_LINE)
-        scale = pmui.Select(label=t("meter.y_range"), options={t("meter.y_auto"): "auto", t("meter.y_p"): "p1_99",
-                            t("meter.y_manual"): "manual"}, value="auto", size="small", width=150, margin=(0, 12, 8, 0))
+        line = pmui.RadioButtonGroup(
+            options={t("meter.line"): "line", t("meter.area"): "area"},
+            value=self._view,
+            size="small",
+            margin=(0, 12, 8, 0),
+            sizing_mode=None,
+            styles=KEEP_WIDTH,
+            sx=ONE_LINE,
+        )
+        scale = pmui.Select(
+            label=t("meter.y_range"),
+            options={t("meter.y_auto"): "auto", t("meter.y_p"): "p1_99", t("meter.y_manual"): "manual"},
+            value="auto",
+            size="small",
+            width=150,
+            margin=(0, 12, 8, 0),
+        )
         low, high = (
             pmui.FloatInput(label=t(k), value=None, size="small", width=100, margin=(0, 8, 8, 0), visible=False)
             for k in ("meter.y_low", "meter.y_high")
@@ -160,9 +184,19 @@ class SingleMeter(DevicePage):
         label = self.session.catalog.label(signal, self.session.selection.lang, with_name=False)
         first, last = device.first or start, device.last or end
         limits = self._limits if None not in self._limits and self._limits[0] < self._limits[1] else None
-        spec = ChartSpec([Line(device.name, signal, label, SERIES[0])], start, end, first, last, device.zone, label, 330,
-                         area=self._view == "area", y_mode=self._scale if self._scale != "manual" or limits else "auto",
-                         y_limits=limits)
+        spec = ChartSpec(
+            [Line(device.name, signal, label, SERIES[0])],
+            start,
+            end,
+            first,
+            last,
+            device.zone,
+            label,
+            330,
+            area=self._view == "area",
+            y_mode=self._scale if self._scale != "manual" or limits else "auto",
+            y_limits=limits,
+        )
         chart = LodChart(self.session, "meter", spec)
         await self.session.apply(lambda: self._chart.set_heading(f"{label} · {device.name}"))
         await self._chart.fill(chart.load, chart.render)
@@ -206,10 +240,14 @@ class SingleMeter(DevicePage):
             groups.append((t("word.export_long"), [None if v is None else -v for v in rows["export_kwh"]], SERIES[1]))
         chart = daily_bars(rows["day"].to_list(), groups, t, unit="kWh", y_label=t("word.energy"), stacked=True)
         fields = [
-            Field("day", t("word.day"), "date"), Field("import_kwh", t("table.import"), "number", 1),
-            Field("export_kwh", t("table.export"), "number", 1), Field("net_kwh", t("table.net"), "number", 1),
-            Field("peak_kw", t("table.peak"), "number", 1), Field("base_load_kw", t("table.base"), "number", 2),
-            Field("power_factor_energy", t("table.pf"), "number", 3), Field("balance_percent", t("table.balance"), "number", 1),
+            Field("day", t("word.day"), "date"),
+            Field("import_kwh", t("table.import"), "number", 1),
+            Field("export_kwh", t("table.export"), "number", 1),
+            Field("net_kwh", t("table.net"), "number", 1),
+            Field("peak_kw", t("table.peak"), "number", 1),
+            Field("base_load_kw", t("table.base"), "number", 2),
+            Field("power_factor_energy", t("table.pf"), "number", 3),
+            Field("balance_percent", t("table.balance"), "number", 1),
             Field("power_coverage", t("table.coverage"), "percent", 0),
         ]
         return [bokeh_pane(chart), *grid(rows.reverse(), fields, t, f"meter_daily_{rows['device'][0]}", page_size=7)]
@@ -238,19 +276,29 @@ class SingleMeter(DevicePage):
     def _render_peaks(self, rows: pl.DataFrame, device: DeviceInfo) -> list[object]:
         t = self.texts
         fields = [
-            Field("rank", t("word.rank"), "number", 0), Field("ts", t("table.quarter"), "time"),
-            Field("power_kw", t("table.peak"), "number", 2), Field("coverage", t("table.coverage"), "percent", 0),
-            Field("source", t("table.source"), codes="source"), Field("quantum_kw", t("table.quantum"), "number", 2),
+            Field("rank", t("word.rank"), "number", 0),
+            Field("ts", t("table.quarter"), "time"),
+            Field("power_kw", t("table.peak"), "number", 2),
+            Field("coverage", t("table.coverage"), "percent", 0),
+            Field("source", t("table.source"), codes="source"),
+            Field("quantum_kw", t("table.quantum"), "number", 2),
         ]
         return small_table(rows, fields, t, f"peaks_{device.name}", device.zone)
 
-    def _load_table(self, device: DeviceInfo, signal: str, start: datetime, end: datetime, kind: str) -> tuple[str, pl.DataFrame]:
+    def _load_table(
+        self, device: DeviceInfo, signal: str, start: datetime, end: datetime, kind: str
+    ) -> tuple[str, pl.DataFrame]:
         level = choose_level((end - start).total_seconds(), 1600, kind)
         inside = (pl.col("ts") >= start) & (pl.col("ts") < end)
         store = self.session.store
         if level == "raw":
-            rows = store.frame("readings", ["ts", "value"], where={"device": device.name, "signal": signal},
-                               months=months_of(start, end, device.zone), predicate=inside)
+            rows = store.frame(
+                "readings",
+                ["ts", "value"],
+                where={"device": device.name, "signal": signal},
+                months=months_of(start, end, device.zone),
+                predicate=inside,
+            )
         else:
             names = ["ts", "n", "covered_s", "integral", "min", "max", "first", "last", "increase"]
             rows = store.frame(f"resolution_{level}", names, where={"device": device.name, "signal": signal})
@@ -261,7 +309,9 @@ class SingleMeter(DevicePage):
 
     def _render_table(self, data: tuple[str, pl.DataFrame], device: DeviceInfo, signal: str, unit: str) -> list[object]:
         t, (level, rows) = self.texts, data
-        self._table.set_heading(t("meter.table"), t("meter.table_note", level=t.code("level", level), n=t.number(rows.height, 0)))
+        self._table.set_heading(
+            t("meter.table"), t("meter.table_note", level=t.code("level", level), n=t.number(rows.height, 0))
+        )
         shown = f" [{unit}]" if unit and unit != "1" else ""
         fields = [Field("ts", t("word.time"), "time")]
         if level == "raw":
@@ -278,7 +328,7 @@ def signal_cards(f: SignalFigures, row: dict, start: datetime, end: datetime, t:
     """Return the cards of a signal's statistics."""
     unit = "" if row["unit"] == "1" else row["unit"]
     share = f.coverage(start, end)
-    level = "ok" if share >= 0.9 else "warn" if share >= 0.5 else "bad"  # noqa: PLR2004
+    level = "ok" if share >= 0.9 else "warn" if share >= 0.5 else "bad"
     if row["kind"] in {"counter", "net_counter", "interval"}:
         out = [html.Card(t("card.increase"), *_split(t.with_unit(f.increase, "kWh")), t("card.increase_note"))]
         if row["kind"] != "interval":
@@ -288,19 +338,29 @@ def signal_cards(f: SignalFigures, row: dict, start: datetime, end: datetime, t:
             html.Card(t("card.mean"), *_split(t.with_unit(f.mean, unit)), t("card.mean_note")),
             html.Card(t("card.max"), *_split(t.with_unit(f.maximum, unit)), t("card.reading_note")),
             html.Card(t("card.min"), *_split(t.with_unit(f.minimum, unit)), t("card.reading_note")),
-            html.Card(t("card.median"), *_split(t.with_unit(f.median, unit)), t("card.p95", value=t.with_unit(f.p95, unit))),
+            html.Card(
+                t("card.median"), *_split(t.with_unit(f.median, unit)), t("card.p95", value=t.with_unit(f.p95, unit))
+            ),
         ]
     return [*out, html.Card(t("card.coverage"), t.percent(share), "", t(f"coverage.{level}"), level)]
 
 
 def meter_cards(m: MeterFigures, device: DeviceInfo, t: object) -> list[html.Card]:
     """Return the cards of energy and power."""
-    estimated = t("card.estimated", value=t.with_unit(m.estimated_kwh, "kWh")) if m.estimated_kwh else t("card.days", n=m.days)
+    estimated = (
+        t("card.estimated", value=t.with_unit(m.estimated_kwh, "kWh")) if m.estimated_kwh else t("card.days", n=m.days)
+    )
     return [
         html.Card(t("card.import"), *_split(t.with_unit(m.import_kwh, "kWh")), estimated),
-        html.Card(t("card.export"), *_split(t.with_unit(m.export_kwh, "kWh")), t("card.net", value=t.with_unit(m.net_kwh, "kWh"))),
+        html.Card(
+            t("card.export"),
+            *_split(t.with_unit(m.export_kwh, "kWh")),
+            t("card.net", value=t.with_unit(m.net_kwh, "kWh")),
+        ),
         html.Card(t("card.peak"), *_split(t.with_unit(m.peak_kw, "kW")), t.datetime(m.peak_ts, device.zone)),
-        html.Card(t("card.hours"), t.number(m.hours_of_use_h, 0), "h", t("card.load_factor", value=t.number(m.load_factor, 2))),
+        html.Card(
+            t("card.hours"), t.number(m.hours_of_use_h, 0), "h", t("card.load_factor", value=t.number(m.load_factor, 2))
+        ),
         html.Card(t("card.base"), *_split(t.with_unit(m.base_load_kw, "kW")), t("card.base_note")),
         html.Card(t("card.pf"), t.number(m.power_factor, 3), "", t("card.pf_note")),
     ]

@@ -2,7 +2,10 @@
 
 WORDS: dict[str, tuple[str, str]] = {
     "bess.none": ("Es gibt kein Speichersystem.", "There is no storage system."),
-    "bess.none_text": ("Ein System wird an SOC oder Zellspannungen erkannt.", "A system is known by SOC or cell voltages."),
+    "bess.none_text": (
+        "Ein System wird an SOC oder Zellspannungen erkannt.",
+        "A system is known by SOC or cell voltages.",
+    ),
     "bess.group": ("Gruppe", "Group"),
     "group.battery": ("Batterie", "Battery"),
     "group.pcs": ("Umrichter", "Inverter"),
@@ -27,20 +30,27 @@ WORDS: dict[str, tuple[str, str]] = {
     "bess.no_group": ("Diese Gruppe hat keine Signale.", "This group has no signals."),
     "bess.no_group_text": ("In den Dateien des Systems kommt keines vor.", "The system's files hold none."),
     "bess.statistics": ("Statistik der Signale", "Statistics of the signals"),
-    "bess.statistics_note": ("Mittel nach Zeit gewichtet; aus den Stundenwerten des Zeitraums.",
-                             "Means weighted by time; from the hourly values of the range."),
+    "bess.statistics_note": (
+        "Mittel nach Zeit gewichtet; aus den Stundenwerten des Zeitraums.",
+        "Means weighted by time; from the hourly values of the range.",
+    ),
     "bess.timeline": ("Meldungen im Zeitverlauf", "Alarm timeline"),
-    "bess.timeline_note": ("Ein Balken, wo eine Meldung anstand; Auflösung 5 min.",
-                           "A bar where a flag was set; resolution 5 min."),
+    "bess.timeline_note": (
+        "Ein Balken, wo eine Meldung anstand; Auflösung 5 min.",
+        "A bar where a flag was set; resolution 5 min.",
+    ),
     "bess.no_alarm_text": ("In diesem Zeitraum stand keine Meldung an.", "No flag was set in this range."),
     "bess.no_flags": ("Das System hat keine Meldesignale.", "The system has no alarm flags."),
     "capacity.soh": ("Kapazität aus Felddaten neben dem SOH des BMS", "Capacity from field data beside the BMS's SOH"),
     "capacity.soh_note": (
         "Gemessen zwischen spannungsverankertem Voll- und Leerende, mit Fehlerbalken; Nennkapazität angenommen. Ganzer Verlauf.",
-        "Measured between ends anchored by voltage, with error bars; nameplate assumed. Whole history."),
+        "Measured between ends anchored by voltage, with error bars; nameplate assumed. Whole history.",
+    ),
     "capacity.cycles": ("Äquivalente Vollzyklen auf drei Wegen", "Equivalent full cycles three ways"),
-    "capacity.cycles_note": ("Nach Ladung, nach Energie und nach SOC gezählt; mehr als 5 % Abstand ist ein Befund.",
-                             "Counted by charge, by energy and by SOC; more than 5 % apart is a finding."),
+    "capacity.cycles_note": (
+        "Nach Ladung, nach Energie und nach SOC gezählt; mehr als 5 % Abstand ist ein Befund.",
+        "Counted by charge, by energy and by SOC; more than 5 % apart is a finding.",
+    ),
     "capacity.table": ("Werte je Tag", "Values per day"),
     "capacity.none": ("Für dieses System gibt es noch keine Kapazitätswerte.", "There are no capacity values yet."),
     "capacity.axis": ("Kapazität zur Nennkapazität", "Capacity to nameplate"),

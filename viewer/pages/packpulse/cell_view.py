@@ -71,13 +71,26 @@ class CellView:
         cuts = [(d, f"{t.number(mv, 1, sign=True)} mV") for d, mv in cell_cuts(context.regimes, *place)]
         if not np.isfinite(whole.offset[row]).any():
             raise NoData(t("pack.no_days"))
-        figure = fit_figure(whole.days, whole.offset[row], whole.qualified[row], slope, cuts, t, y_label=t("heat.offset"), unit="mV")
+        figure = fit_figure(
+            whole.days, whole.offset[row], whole.qualified[row], slope, cuts, t, y_label=t("heat.offset"), unit="mV"
+        )
         return [html.pane(f'<div class="fit-head">{head}</div>', margin=(0, 0, 6, 0)), bokeh_pane(figure)]
 
     def _sat(self, context: Context, row: int) -> object:
         t, whole = self.session.texts, context.whole
         cuts = [(d, f"{t.number(mv, 0, sign=True)} mV") for d, mv in system_cuts(context.regimes)]
-        figure = fit_figure(whole.days, whole.sat[row], whole.qualified[row], None, cuts, t, y_label="SAT", unit="V", height=260, digits=3)
+        figure = fit_figure(
+            whole.days,
+            whole.sat[row],
+            whole.qualified[row],
+            None,
+            cuts,
+            t,
+            y_label="SAT",
+            unit="V",
+            height=260,
+            digits=3,
+        )
         return bokeh_pane(figure)
 
     def _raw(self, context: Context, place: tuple[int, int]) -> LodChart | None:
@@ -90,6 +103,15 @@ class CellView:
         row = signals.row(0, named=True)
         last = row["last_ts"] or device.last
         first = row["first_ts"] or device.first
-        spec = ChartSpec([Line(device.name, row["signal"], t("cell.voltage"), SERIES[0])], max(last - timedelta(days=RAW_DAYS), first),
-                         last + timedelta(seconds=1), first, last + timedelta(seconds=1), device.zone, t("cell.voltage"), 260, digits=3)
+        spec = ChartSpec(
+            [Line(device.name, row["signal"], t("cell.voltage"), SERIES[0])],
+            max(last - timedelta(days=RAW_DAYS), first),
+            last + timedelta(seconds=1),
+            first,
+            last + timedelta(seconds=1),
+            device.zone,
+            t("cell.voltage"),
+            260,
+            digits=3,
+        )
         return LodChart(self.session, "cell", spec)

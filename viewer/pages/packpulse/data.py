@@ -13,7 +13,11 @@ import polars as pl
 from viewer.selection import cell_name
 from viewer.store import Store, TableMissing
 
-QUANTITIES = {"sat": ("sat_voltage_v", "V", 3), "offset": ("sat_offset_mv", "mV", 1), "index": ("sat_index_percent", "%", 2)}
+QUANTITIES = {
+    "sat": ("sat_voltage_v", "V", 3),
+    "offset": ("sat_offset_mv", "mV", 1),
+    "index": ("sat_index_percent", "%", 2),
+}
 ESTABLISHED = {"falling", "rising", "stable"}
 TREND = {"falling", "rising"}
 REASONS = ("no_charge", "partial_charge", "few_readings", "gap", "sentinel", "no_data")
@@ -63,8 +67,14 @@ class SatGrid:
         rows = [i for i, (p, _) in enumerate(self.places) if pack in {0, p}]
         pick = (np.array(rows, dtype=int)[:, None], np.arange(a, b)[None, :])
         return SatGrid(
-            self.device, [self.places[i] for i in rows], self.first_day + timedelta(days=a), self.sat[pick],
-            self.offset[pick], self.index[pick], self.qualified[pick], self.reason[pick],
+            self.device,
+            [self.places[i] for i in rows],
+            self.first_day + timedelta(days=a),
+            self.sat[pick],
+            self.offset[pick],
+            self.index[pick],
+            self.qualified[pick],
+            self.reason[pick],
         )
 
 
@@ -79,8 +89,10 @@ def load_grid(store: Store, device: str) -> SatGrid | None:
     shape = (len(places), (last - first).days + 1)
     order = {place: i for i, place in enumerate(places)}
     keys = rows.select("pack", "cell").unique(maintain_order=True).rows()
-    lookup = pl.DataFrame({"pack": [p for p, _ in keys], "cell": [c for _, c in keys], "i": [order[k] for k in keys]},
-                          schema={"pack": rows["pack"].dtype, "cell": rows["cell"].dtype, "i": pl.Int64})
+    lookup = pl.DataFrame(
+        {"pack": [p for p, _ in keys], "cell": [c for _, c in keys], "i": [order[k] for k in keys]},
+        schema={"pack": rows["pack"].dtype, "cell": rows["cell"].dtype, "i": pl.Int64},
+    )
     placed = rows.join(lookup, on=["pack", "cell"], how="left")
     i, j = placed["i"].to_numpy(), (placed["day"] - first).dt.total_days().to_numpy()
 
@@ -91,20 +103,34 @@ def load_grid(store: Store, device: str) -> SatGrid | None:
 
     qualified, reason = np.zeros(shape, dtype=bool), np.full(shape, "no_data", dtype=object)
     qualified[i, j], reason[i, j] = placed["qualified"].to_numpy(), placed["reason"].fill_null("").to_numpy()
-    return SatGrid(device, places, first, matrix("sat_voltage_v"), matrix("sat_offset_mv"), matrix("sat_index_percent"),
-                   qualified, reason)
+    return SatGrid(
+        device,
+        places,
+        first,
+        matrix("sat_voltage_v"),
+        matrix("sat_offset_mv"),
+        matrix("sat_index_percent"),
+        qualified,
+        reason,
+    )
 
 
 def load_fits(store: Store, device: str) -> pl.DataFrame:
     """Return the fits of a system in numeric order of the cells."""
-    return store.frame("degradation_fits", where={"device": device}).sort("level", "pack", "cell", "quantity", nulls_last=False)
+    return store.frame("degradation_fits", where={"device": device}).sort(
+        "level", "pack", "cell", "quantity", nulls_last=False
+    )
 
 
-def fit_of(fits: pl.DataFrame, level: str, quantity: str, pack: int | None = None, cell: int | None = None) -> dict | None:
+def fit_of(
+    fits: pl.DataFrame, level: str, quantity: str, pack: int | None = None, cell: int | None = None
+) -> dict | None:
     """Return one fit as a dictionary, None where there is none."""
     found = fits.filter(
-        (pl.col("level") == level) & (pl.col("quantity") == quantity)
-        & pl.col("pack").eq_missing(pl.lit(pack, pl.Int16)) & pl.col("cell").eq_missing(pl.lit(cell, pl.Int16))
+        (pl.col("level") == level)
+        & (pl.col("quantity") == quantity)
+        & pl.col("pack").eq_missing(pl.lit(pack, pl.Int16))
+        & pl.col("cell").eq_missing(pl.lit(cell, pl.Int16))
     )
     return found.row(0, named=True) if found.height else None
 
@@ -140,14 +166,34 @@ def pack_table(grid: SatGrid, last_days: int = 30) -> pl.DataFrame:
     for pack in dict.fromkeys(grid.packs):
         own = level[[i for i, p in enumerate(grid.packs) if p == pack]]
         fine = own[np.isfinite(own)]
-        rows.append({
-            "pack": pack, "cells": own.size, "with_value": fine.size,
-            **({"mean": float(fine.mean()), "min": float(fine.min()), "max": float(fine.max()),
-                "spread_mv": 1000 * float(fine.max() - fine.min()),
-                "p95_p5_mv": 1000 * float(np.percentile(fine, 95) - np.percentile(fine, 5))} if fine.size else {}),
-        })
-    schema = {"pack": pl.Int64, "cells": pl.Int64, "with_value": pl.Int64, "mean": pl.Float64, "min": pl.Float64,
-              "max": pl.Float64, "spread_mv": pl.Float64, "p95_p5_mv": pl.Float64}
+        rows.append(
+            {
+                "pack": pack,
+                "cells": own.size,
+                "with_value": fine.size,
+                **(
+                    {
+                        "mean": float(fine.mean()),
+                        "min": float(fine.min()),
+                        "max": float(fine.max()),
+                        "spread_mv": 1000 * float(fine.max() - fine.min()),
+                        "p95_p5_mv": 1000 * float(np.percentile(fine, 95) - np.percentile(fine, 5)),
+                    }
+                    if fine.size
+                    else {}
+                ),
+            }
+        )
+    schema = {
+        "pack": pl.Int64,
+        "cells": pl.Int64,
+        "with_value": pl.Int64,
+        "mean": pl.Float64,
+        "min": pl.Float64,
+        "max": pl.Float64,
+        "spread_mv": pl.Float64,
+        "p95_p5_mv": pl.Float64,
+    }
     return pl.DataFrame(rows, schema=schema)
 
 
@@ -162,7 +208,7 @@ def day_codes(grid: SatGrid) -> list[str]:
     """Return per day `qualified` or the most frequent reason over the cells."""
     out = []
     for j in range(grid.qualified.shape[1]):
-        if grid.qualified[:, j].mean() > 0.5:  # noqa: PLR2004 - most cells decide
+        if grid.qualified[:, j].mean() > 0.5:
             out.append("qualified")
             continue
         words, counts = np.unique([r or "no_data" for r in grid.reason[:, j] if r], return_counts=True)

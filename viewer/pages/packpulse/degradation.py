@@ -15,11 +15,17 @@ from viewer.components.fit_chart import Slope, fit_figure
 from viewer.components.layout import side_by_side
 from viewer.components.panel import NoData, Panel
 from viewer.pages.packpulse.data import ESTABLISHED, cell_cuts, fit_of, pack_series, quiet_median, system_cuts
-from viewer.pages.packpulse.degradation_parts import CellTable, QualifiedDays, DriftMap, RegimeLedger
+from viewer.pages.packpulse.degradation_parts import CellTable, DriftMap, QualifiedDays, RegimeLedger
 from viewer.pages.packpulse.tab import Context, Tab
-from viewer.pages.packpulse.verdict import overall, projection_rows, quality_rows, slope_text, statistics_rows, verdict_cards
+from viewer.pages.packpulse.verdict import (
+    overall,
+    projection_rows,
+    quality_rows,
+    slope_text,
+    statistics_rows,
+    verdict_cards,
+)
 from viewer.selection import cell_name
-
 
 
 class Degradation(Tab):
@@ -34,11 +40,22 @@ class Degradation(Tab):
         self._statistics = Panel(self.session, t("deg.statistics"), t("deg.statistics_note"), 260)
         self._projection = Panel(self.session, t("deg.projection"), t("deg.projection_note"), 140)
         self._quality = Panel(self.session, t("deg.quality"), t("deg.quality_note"), 140)
-        self._parts = [DriftMap(self.session), RegimeLedger(self.session), QualifiedDays(self.session), CellTable(self.session)]
+        self._parts = [
+            DriftMap(self.session),
+            RegimeLedger(self.session),
+            QualifiedDays(self.session),
+            CellTable(self.session),
+        ]
         right = pn.Column(self._projection.view, self._quality.view, margin=0, sizing_mode="stretch_width")
         pair = side_by_side(self._statistics.view, right)
-        return pn.Column(self._verdict.view, self._chart.view, pair, *(p.panel.view for p in self._parts),
-                         sizing_mode="stretch_width", margin=0)
+        return pn.Column(
+            self._verdict.view,
+            self._chart.view,
+            pair,
+            *(p.panel.view for p in self._parts),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
 
     async def fill(self, context: Context) -> None:
         """Load the verdict and its parts."""
@@ -73,12 +90,12 @@ class Degradation(Tab):
     def _name(self, fit: dict) -> str:
         t = self.texts
         if fit["level"] == "cell":
-            return f'{t("word.cell")} {cell_name(fit["pack"], fit["cell"])}'
-        return f'Pack {fit["pack"]}' if fit["level"] == "pack" else t("word.system")
+            return f"{t('word.cell')} {cell_name(fit['pack'], fit['cell'])}"
+        return f"Pack {fit['pack']}" if fit["level"] == "pack" else t("word.system")
 
     def _render_verdict(self, fit: dict) -> list[object]:
         t = self.texts
-        self._verdict.set_heading(f'{t("deg.verdict")} · {self._name(fit)}', t.code("quantity", fit["quantity"]))
+        self._verdict.set_heading(f"{t('deg.verdict')} · {self._name(fit)}", t.code("quantity", fit["quantity"]))
         status, title, sentence = overall(fit, t)
         return [
             html.pane(html.message(title, sentence, status), margin=(0, 0, 12, 0)),
@@ -101,7 +118,8 @@ class Degradation(Tab):
             cuts = cell_cuts(context.regimes, fit["pack"], fit["cell"]) if quantity == "offset" else cuts
         else:
             values = (
-                pack_series(whole, quantity)[fit["pack"]] if fit["level"] == "pack"
+                pack_series(whole, quantity)[fit["pack"]]
+                if fit["level"] == "pack"
                 else quiet_median(np.where(whole.qualified, matrix, np.nan), axis=0)
             )
             qualified = np.isfinite(values)
@@ -109,15 +127,31 @@ class Degradation(Tab):
         if fit["slope_per_year"] is not None:
             slope = Slope(fit["slope_per_year"], fit["slope_low"], fit["slope_high"], fit["verdict"] in ESTABLISHED)
         marks = [(d, f"{t.number(mv, 0, sign=True)} mV") for d, mv in cuts]
-        self._chart.set_heading(f'{t("deg.chart")} · {self._name(fit)}', slope_text(fit, t))
-        figure = fit_figure(whole.days, values, qualified, slope, marks, t, y_label=t(f"heat.{quantity}"), unit=fit["unit"],
-                            height=330, digits=1 if quantity == "offset" else 2)
+        self._chart.set_heading(f"{t('deg.chart')} · {self._name(fit)}", slope_text(fit, t))
+        figure = fit_figure(
+            whole.days,
+            values,
+            qualified,
+            slope,
+            marks,
+            t,
+            y_label=t(f"heat.{quantity}"),
+            unit=fit["unit"],
+            height=330,
+            digits=1 if quantity == "offset" else 2,
+        )
         return [bokeh_pane(figure)]
 
     def _render_statistics(self, fit: dict) -> list[object]:
         t = self.texts
-        frame = pl.DataFrame(statistics_rows(fit, t), schema={"label": pl.String, "value": pl.Float64, "unit": pl.String}, orient="row")
-        fields = [Field("label", t("deg.figure")), Field("value", t("word.value"), "number"), Field("unit", t("word.unit"))]
+        frame = pl.DataFrame(
+            statistics_rows(fit, t), schema={"label": pl.String, "value": pl.Float64, "unit": pl.String}, orient="row"
+        )
+        fields = [
+            Field("label", t("deg.figure")),
+            Field("value", t("word.value"), "number"),
+            Field("unit", t("word.unit")),
+        ]
         return small_table(frame, fields, t, f"degradation_{fit['level']}")
 
     def _render_projection(self, fit: dict) -> list[object]:
@@ -131,5 +165,8 @@ class Degradation(Tab):
         names = ("what", "word", "rule")
         frame = pl.DataFrame(quality_rows(fit, t), schema=dict.fromkeys(names, pl.String), orient="row")
         status, title, sentence = overall(fit, t)
-        whole = html.message(f'{t("deg.overall")}: {title}', sentence, status)
-        return [*small_table(frame, [Field(n, t(f"quality.{n}")) for n in names], t, "quality"), html.pane(whole, margin=(4, 0, 0, 0))]
+        whole = html.message(f"{t('deg.overall')}: {title}", sentence, status)
+        return [
+            *small_table(frame, [Field(n, t(f"quality.{n}")) for n in names], t, "quality"),
+            html.pane(whole, margin=(4, 0, 0, 0)),
+        ]

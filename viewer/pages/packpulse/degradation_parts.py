@@ -17,8 +17,13 @@ from viewer.theme import SERIES
 MARKS = {"falling": "▼", "rising": "▲", "stable": "", "no_established_trend": "", "insufficient_data": "?"}
 LIMIT_MV = 15.0
 COLORS = {
-    "qualified": SERIES[0], "no_charge": "#9aa4ad", "partial_charge": SERIES[1], "few_readings": SERIES[3], "gap": SERIES[4],
-    "sentinel": SERIES[6], "no_data": "#5b646c",
+    "qualified": SERIES[0],
+    "no_charge": "#9aa4ad",
+    "partial_charge": SERIES[1],
+    "few_readings": SERIES[3],
+    "gap": SERIES[4],
+    "sentinel": SERIES[6],
+    "no_data": "#5b646c",
 }
 
 
@@ -66,11 +71,17 @@ class DriftMap(Part):
         known = [abs(s) for s in slopes if s is not None]
         limit = float(np.clip(np.percentile(known, 98) if known else 1.0, 3.0, LIMIT_MV))
         counts = " · ".join(
-            f'{MARKS[v]} {t.code("verdict", v)}: {data.filter(pl.col("verdict") == v).height}' for v in MARKS
+            f"{MARKS[v]} {t.code('verdict', v)}: {data.filter(pl.col('verdict') == v).height}" for v in MARKS
         )
         figure = cell_map(
-            data["pack"].to_list(), data["cell"].to_list(), slopes, [MARKS.get(v, "") for v in data["verdict"]],
-            [t.code("verdict", v) for v in data["verdict"]], t, unit=f'mV/{t("word.year_short")}', limit=limit,
+            data["pack"].to_list(),
+            data["cell"].to_list(),
+            slopes,
+            [MARKS.get(v, "") for v in data["verdict"]],
+            [t.code("verdict", v) for v in data["verdict"]],
+            t,
+            unit=f"mV/{t('word.year_short')}",
+            limit=limit,
             on_tap=lambda p, c: setattr(self.session.selection, "cell", cell_name(p, c)),
         )
         return [html.pane(f'<div class="note">{html.escape(counts)}</div>', margin=(0, 0, 4, 0)), bokeh_pane(figure)]
@@ -94,9 +105,13 @@ class RegimeLedger(Part):
         names = [t("word.system") if p is None else cell_name(p, c) for p, c in data.select("pack", "cell").iter_rows()]
         frame = data.with_columns(pl.Series("name", names))
         fields = [
-            Field("day", t("regime.day"), "date"), Field("day_low", t("regime.low"), "date"), Field("day_high", t("regime.high"), "date"),
-            Field("step_mv", t("regime.step"), "number", 1), Field("moved_share", t("regime.share"), "percent", 0),
-            Field("name", t("regime.scope")), Field("kind", t("regime.kind"), codes="regime_kind"),
+            Field("day", t("regime.day"), "date"),
+            Field("day_low", t("regime.low"), "date"),
+            Field("day_high", t("regime.high"), "date"),
+            Field("step_mv", t("regime.step"), "number", 1),
+            Field("moved_share", t("regime.share"), "percent", 0),
+            Field("name", t("regime.scope")),
+            Field("kind", t("regime.kind"), codes="regime_kind"),
         ]
         return small_table(frame, fields, t, "regimes")
 
@@ -134,7 +149,9 @@ class CellTable(Part):
         if context.health is not None:
             ranks = context.health.select("pack", "cell", "offset_charge_end_mv", "weakness_rank")
             return rows.join(ranks, on=["pack", "cell"], how="left")
-        return rows.with_columns(pl.lit(None, pl.Float64).alias("offset_charge_end_mv"), pl.lit(None, pl.Int32).alias("weakness_rank"))
+        return rows.with_columns(
+            pl.lit(None, pl.Float64).alias("offset_charge_end_mv"), pl.lit(None, pl.Int32).alias("weakness_rank")
+        )
 
     def render(self, data: pl.DataFrame) -> list[object]:
         """Return the grid."""
@@ -142,13 +159,16 @@ class CellTable(Part):
         names = [cell_name(p, c) for p, c in data.select("pack", "cell").iter_rows()]
         frame = data.with_columns(pl.Series("name", names))
         fields = [
-            Field("name", t("word.cell"), filter=True), Field("slope_per_year", t("trends.year_mv"), "number", 2),
-            Field("slope_low", t("trends.low"), "number", 2), Field("slope_high", t("trends.high"), "number", 2),
-            Field("verdict", t("verdict.title"), codes="verdict", filter=True, width=14), Field("n_days", t("stat.qualified"), "number", 0),
-            Field("minimum_detectable_slope", t("verdict.mds"), "number", 2), Field("ols_r2", t("stat.r2"), "number", 3),
-            Field("naive_per_year", t("verdict.naive"), "number", 1), Field("offset_charge_end_mv", t("sat.off_charge"), "number", 1),
+            Field("name", t("word.cell"), filter=True),
+            Field("slope_per_year", t("trends.year_mv"), "number", 2),
+            Field("slope_low", t("trends.low"), "number", 2),
+            Field("slope_high", t("trends.high"), "number", 2),
+            Field("verdict", t("verdict.title"), codes="verdict", filter=True, width=14),
+            Field("n_days", t("stat.qualified"), "number", 0),
+            Field("minimum_detectable_slope", t("verdict.mds"), "number", 2),
+            Field("ols_r2", t("stat.r2"), "number", 3),
+            Field("naive_per_year", t("verdict.naive"), "number", 1),
+            Field("offset_charge_end_mv", t("sat.off_charge"), "number", 1),
             Field("weakness_rank", t("sat.rank"), "number", 0),
         ]
         return grid(frame, fields, t, "cells", page_size=13)
-
-

@@ -12,9 +12,9 @@ from viewer.components.panel import NoData, Panel
 from viewer.components.toolbar import KEEP_WIDTH, ONE_LINE
 from viewer.pages.packpulse.cell_view import CellView
 from viewer.pages.packpulse.data import QUANTITIES
-from viewer.pages.packpulse.surface import surface_pane
 from viewer.pages.packpulse.tab import Context, Tab
 from viewer.selection import cell_name
+from viewer.surface_address import HEIGHT, surface_url
 
 
 class HeatMapTab(Tab):
@@ -28,20 +28,40 @@ class HeatMapTab(Tab):
         self._map: HeatMap | None = None
         self._panel = Panel(self.session, t("heat.title"), t("heat.note"), 460)
         self._pick = pmui.RadioButtonGroup(
-            options={t(f"heat.{q}"): q for q in QUANTITIES}, value="sat", size="small", margin=(0, 16, 8, 0), sizing_mode=None, styles=KEEP_WIDTH,
+            options={t(f"heat.{q}"): q for q in QUANTITIES},
+            value="sat",
+            size="small",
+            margin=(0, 16, 8, 0),
+            sizing_mode=None,
+            styles=KEEP_WIDTH,
             sx=ONE_LINE,
         )
         self._pick.param.watch(self._quantity_picked, "value")
         self._limits = pmui.EditableRangeSlider(
-            label=t("heat.limits"), start=0.0, end=1.0, value=(0.0, 1.0), step=0.001, width=380, size="small", margin=(0, 16, 0, 12)
+            label=t("heat.limits"),
+            start=0.0,
+            end=1.0,
+            value=(0.0, 1.0),
+            step=0.001,
+            width=380,
+            size="small",
+            margin=(0, 16, 0, 12),
         )
         self._limits.param.watch(self._limits_moved, "value")
         self._cell = CellView(self.session)
-        self._button = pmui.Button(label=t("heat.surface"), icon="view_in_ar", variant="outlined", size="small", width=200,
-                                   margin=(0, 0, 14, 0))
+        self._button = pmui.Button(
+            label=t("heat.surface"),
+            icon="view_in_ar",
+            variant="outlined",
+            size="small",
+            width=200,
+            margin=(0, 0, 14, 0),
+        )
         self._button.on_click(lambda _e: self.session.spawn("surface", self._open_surface()))
         self._surface = pn.Column(sizing_mode="stretch_width", margin=0)
-        return pn.Column(self._panel.view, self._cell.layout(), self._button, self._surface, sizing_mode="stretch_width", margin=0)
+        return pn.Column(
+            self._panel.view, self._cell.layout(), self._button, self._surface, sizing_mode="stretch_width", margin=0
+        )
 
     async def fill(self, context: Context) -> None:
         """Draw the map, then the picked cell."""
@@ -74,12 +94,24 @@ class HeatMapTab(Tab):
         shown = robust_limits(np.where(grid.qualified, values, np.nan))
         fine = values[np.isfinite(values)]
         self._map = HeatMap(
-            values, grid.names, grid.packs, grid.first_day, t, unit=unit, limits=shown, digits=digits, on_tap=self._tapped
+            values,
+            grid.names,
+            grid.packs,
+            grid.first_day,
+            t,
+            unit=unit,
+            limits=shown,
+            digits=digits,
+            on_tap=self._tapped,
         )
         self._map.select(grid.row(self.session.selection.cell_place()))
         step = 10.0**-digits
-        self._limits.param.update(start=float(np.floor(fine.min() / step) * step), end=float(np.ceil(fine.max() / step) * step),
-                                  step=step, value=tuple(round(v, digits) for v in shown))
+        self._limits.param.update(
+            start=float(np.floor(fine.min() / step) * step),
+            end=float(np.ceil(fine.max() / step) * step),
+            step=step,
+            value=tuple(round(v, digits) for v in shown),
+        )
         missing = int((~np.isfinite(values)).sum())
         note = t("heat.count", cells=len(grid.places), days=values.shape[1], missing=t.number(missing, 0))
         return [
@@ -101,10 +133,14 @@ class HeatMapTab(Tab):
 
     async def _open_surface(self) -> None:
         t, context = self.texts, self.context
-        unit = QUANTITIES[self._quantity][1]
-        panel = Panel(self.session, t("heat.surface_title"), t("heat.surface_note"), 520)
-        await self.session.apply(lambda: setattr(self._surface, "objects", [panel.view]))
-        await panel.fill(
-            lambda: self._values(context),
-            lambda v: surface_pane(v, context.grid, t, unit=unit, title=t(f"heat.{self._quantity}"), dark=self.session.dark),
+        panel = Panel(self.session, t("heat.surface_title"), t("heat.surface_note"), HEIGHT)
+        theme = "dark" if self.session.dark else "light"
+        url = surface_url(
+            context.device.name, self._quantity, context.pack, str(context.first), str(context.last), t.lang, theme
         )
+        title = html.escape(t("heat.surface_title"))
+        frame = (
+            f'<iframe src="{html.escape(url)}" title="{title}" height="{HEIGHT}" style="width:100%;border:0"></iframe>'
+        )
+        await self.session.apply(lambda: setattr(self._surface, "objects", [panel.view]))
+        await self.session.apply(lambda: panel.show(html.pane(frame, height=HEIGHT + 6)))

@@ -26,8 +26,15 @@ class PackTrends(Tab):
         del context
         t = self.texts
         self._quantity = "sat"
-        self._pick = pmui.RadioButtonGroup(options={t(f"heat.{q}"): q for q in QUANTITIES}, value="sat", size="small", margin=(0, 16, 8, 0), sizing_mode=None, styles=KEEP_WIDTH,
-            sx=ONE_LINE,)
+        self._pick = pmui.RadioButtonGroup(
+            options={t(f"heat.{q}"): q for q in QUANTITIES},
+            value="sat",
+            size="small",
+            margin=(0, 16, 8, 0),
+            sizing_mode=None,
+            styles=KEEP_WIDTH,
+            sx=ONE_LINE,
+        )
         self._pick.param.watch(self._picked, "value")
         self._chart = Panel(self.session, t("trends.title"), t("trends.note"), 340)
         self._table = Panel(self.session, t("trends.table"), t("trends.table_note"), 180)
@@ -56,7 +63,9 @@ class PackTrends(Tab):
             held = np.isfinite(values)
             fig.scatter(x[held], values[held], size=3.5, color=color, alpha=0.35, legend_label=f"Pack {pack}")
             line = broken_line(x[held], running_median(values[held], SMOOTH_DAYS), 14 * DAY_MS)
-            drawn = fig.line("x", "y", source=ColumnDataSource(line), color=color, line_width=2.2, legend_label=f"Pack {pack}")
+            drawn = fig.line(
+                "x", "y", source=ColumnDataSource(line), color=color, line_width=2.2, legend_label=f"Pack {pack}"
+            )
             add_hover(fig, t, [(f"Pack {pack}", "time:x"), (unit, "y")], renderers=[drawn], clock=False, digits=digits)
         if self._quantity != "offset":
             for day, step in system_cuts(context.regimes):
@@ -75,19 +84,26 @@ class PackTrends(Tab):
     def _render_table(self, rows: pl.DataFrame) -> list[object]:
         t = self.texts
         projected = [
-            t.number(v, 2 if u == "%" else 1) + f" {u}" if v is not None and (r or 9) <= 3  # noqa: PLR2004 - METRICS G
+            t.number(v, 2 if u == "%" else 1) + f" {u}"
+            if v is not None and (r or 9) <= 3
             else t("projection.outside" if w in TREND else "projection.no_trend")
             for v, u, r, w in rows.select("projection_5000", "unit", "extrapolation_ratio_5000", "verdict").iter_rows()
         ]
         frame = rows.with_columns(
-            pl.format("Pack {}", pl.col("pack")).alias("name"), pl.Series("projected", projected),
+            pl.format("Pack {}", pl.col("pack")).alias("name"),
+            pl.Series("projected", projected),
             pl.Series("what", [t.code("quantity", q) for q in rows["quantity"]]),
         )
         fields = [
-            Field("name", "Pack"), Field("what", t("word.quantity")), Field("unit", t("word.unit")),
-            Field("slope_per_month", t("trends.month"), "number", 3), Field("slope_per_year", t("trends.year"), "number", 2),
-            Field("slope_low", t("trends.low"), "number", 2), Field("slope_high", t("trends.high"), "number", 2),
-            Field("verdict", t("verdict.title"), codes="verdict"), Field("n_days", t("stat.qualified"), "number", 0),
+            Field("name", "Pack"),
+            Field("what", t("word.quantity")),
+            Field("unit", t("word.unit")),
+            Field("slope_per_month", t("trends.month"), "number", 3),
+            Field("slope_per_year", t("trends.year"), "number", 2),
+            Field("slope_low", t("trends.low"), "number", 2),
+            Field("slope_high", t("trends.high"), "number", 2),
+            Field("verdict", t("verdict.title"), codes="verdict"),
+            Field("n_days", t("stat.qualified"), "number", 0),
             Field("projected", t("trends.projection")),
         ]
         return small_table(frame, fields, t, "pack_trends")

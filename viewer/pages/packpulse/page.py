@@ -61,7 +61,9 @@ class PackPulse(DevicePage):
         self._tabs = {name: kind(self.session) for name, kind in TABS.items()}
         self._tab_bar = pmui.Tabs(
             *[(t(f"tab.{n}"), pn.Column(sizing_mode="stretch_width", margin=(14, 0, 0, 0))) for n in self._tabs],
-            active=list(TABS).index(self._tab()), sizing_mode="stretch_width", margin=0,
+            active=list(TABS).index(self._tab()),
+            sizing_mode="stretch_width",
+            margin=0,
         )
         self._tab_bar.param.watch(self._tab_picked, "active")
         return pn.Column(*self.notice(), bar.view, self._cards, self._tab_bar, sizing_mode="stretch_width", margin=0)
@@ -107,7 +109,10 @@ class PackPulse(DevicePage):
         index = list(TABS).index(self._tab())
         if self._tab_bar.active != index:
             self._tab_bar.active = index
-        if self._pack_pick.value != self.session.selection.pack and self.session.selection.pack in self._pack_pick.options.values():
+        if (
+            self._pack_pick.value != self.session.selection.pack
+            and self.session.selection.pack in self._pack_pick.options.values()
+        ):
             self._pack_pick.value = self.session.selection.pack
 
     def _load(self, device: DeviceInfo) -> Loaded | str:
@@ -133,8 +138,17 @@ class PackPulse(DevicePage):
         start, end, _ = self.window(device)
         first, last = start.astimezone(device.zone).date(), end.astimezone(device.zone).date()
         pack = self.session.selection.pack
-        return Context(device, loaded.grid, loaded.grid.cut(first, last, pack), loaded.fits, loaded.regimes, loaded.health,
-                       pack, first, last)
+        return Context(
+            device,
+            loaded.grid,
+            loaded.grid.cut(first, last, pack),
+            loaded.fits,
+            loaded.regimes,
+            loaded.health,
+            pack,
+            first,
+            last,
+        )
 
     def _place(self, name: str, tab: Tab, context: Context) -> None:
         column = self._tab_bar[list(TABS).index(name)]
@@ -158,16 +172,29 @@ class PackPulse(DevicePage):
         own = grid if pack == 0 else grid.cut(grid.first_day, grid.days[-1], pack)
         level = cell_levels(own)
         fine = level[np.isfinite(level)]
-        qualified = int((own.qualified.mean(axis=0) > 0.5).sum())  # noqa: PLR2004 - most cells decide
+        qualified = int((own.qualified.mean(axis=0) > 0.5).sum())
         out = [
-            html.Card(t("pack.sat"), t.number(float(np.median(fine)) if fine.size else None, 3), "V", t("pack.sat_note")),
-            html.Card(t("pack.spread"), t.number(1000 * float(fine.max() - fine.min()) if fine.size else None, 1), "mV", t("pack.spread_note")),
+            html.Card(
+                t("pack.sat"), t.number(float(np.median(fine)) if fine.size else None, 3), "V", t("pack.sat_note")
+            ),
+            html.Card(
+                t("pack.spread"),
+                t.number(1000 * float(fine.max() - fine.min()) if fine.size else None, 1),
+                "mV",
+                t("pack.spread_note"),
+            ),
         ]
         if loaded.fits is not None:
             out += self._fit_figures(loaded.fits, pack)
         last = _last_qualified(own)
-        out.append(html.Card(t("pack.days"), t.number(qualified, 0), "", t("pack.days_note", n=own.qualified.shape[1],
-                                                                         last=t.date(last))))
+        out.append(
+            html.Card(
+                t("pack.days"),
+                t.number(qualified, 0),
+                "",
+                t("pack.days_note", n=own.qualified.shape[1], last=t.date(last)),
+            )
+        )
         return out
 
     def _fit_figures(self, fits: pl.DataFrame, pack: int) -> list[html.Card]:
@@ -176,18 +203,38 @@ class PackPulse(DevicePage):
         cells = cells if pack == 0 else cells.filter(pl.col("pack") == pack)
         falling = cells.filter(pl.col("verdict") == "falling").height
         known = cells.drop_nulls("slope_per_year").sort("slope_per_year")
-        out = [html.Card(t("pack.falling"), str(falling), t("pack.of", n=cells.height),
-                         t("verdict.falling") if falling else t("pack.none_falling"), "warn" if falling else "ok")]
+        out = [
+            html.Card(
+                t("pack.falling"),
+                str(falling),
+                t("pack.of", n=cells.height),
+                t("verdict.falling") if falling else t("pack.none_falling"),
+                "warn" if falling else "ok",
+            )
+        ]
         if known.height:
             row = known.row(0, named=True)
             level = "warn" if row["verdict"] == "falling" else "none"
-            out.append(html.Card(t("pack.weakest"), cell_name(row["pack"], row["cell"]), "",
-                                 f'{t.number(row["slope_per_year"], 1, sign=True)} mV/{t("word.year_short")} · {t.code("verdict", row["verdict"])}', level))
+            out.append(
+                html.Card(
+                    t("pack.weakest"),
+                    cell_name(row["pack"], row["cell"]),
+                    "",
+                    f"{t.number(row['slope_per_year'], 1, sign=True)} mV/{t('word.year_short')} · {t.code('verdict', row['verdict'])}",
+                    level,
+                )
+            )
         system = fit_of(fits, "system", "sat_index_percent")
         if system is not None and pack == 0:
-            out.append(html.Card(t("pack.system_trend"), t.number(system["slope_per_year"], 2, sign=True),
-                                 f'%/{t("word.year_short")}', t.code("verdict", system["verdict"]),
-                                 "warn" if system["verdict"] == "falling" else "none"))
+            out.append(
+                html.Card(
+                    t("pack.system_trend"),
+                    t.number(system["slope_per_year"], 2, sign=True),
+                    f"%/{t('word.year_short')}",
+                    t.code("verdict", system["verdict"]),
+                    "warn" if system["verdict"] == "falling" else "none",
+                )
+            )
         return out
 
 

@@ -30,7 +30,9 @@ class SatOverview(Tab):
         self._findings = Panel(self.session, t("sat.findings"), t("sat.findings_note"), 120)
         self._explained = Panel(self.session, t("sat.explained"), t("sat.explained_note"), 120)
         pair = side_by_side(self._histogram.view, self._offsets.view)
-        return pn.Column(pair, self._packs.view, self._findings.view, self._explained.view, sizing_mode="stretch_width", margin=0)
+        return pn.Column(
+            pair, self._packs.view, self._findings.view, self._explained.view, sizing_mode="stretch_width", margin=0
+        )
 
     async def fill(self, context: Context) -> None:
         """Load all panels."""
@@ -39,7 +41,7 @@ class SatOverview(Tab):
         fine = levels[np.isfinite(levels)]
 
         def distribution(scaled: np.ndarray, label: str) -> object:
-            if scaled.size < 2:  # noqa: PLR2004 - one value is no distribution
+            if scaled.size < 2:
                 raise NoData(t("pack.no_days"))
             return bokeh_pane(histogram(scaled, t, x_label=label, y_label=t("sat.cells")))
 
@@ -58,11 +60,17 @@ class SatOverview(Tab):
         words = []
         for value in rows["spread_mv"]:
             level = 0 if value is None else sum(value >= limit for limit in SPREAD_LIMITS_MV)
-            words.append(t("word.no_data") if value is None else t(("sat.spread_ok", "sat.spread_warn", "sat.spread_bad")[level]))
+            words.append(
+                t("word.no_data") if value is None else t(("sat.spread_ok", "sat.spread_warn", "sat.spread_bad")[level])
+            )
         fields = [
-            Field("name", "Pack"), Field("cells", t("sat.cells"), "number", 0), Field("mean", t("sat.mean"), "number", 4),
-            Field("min", "Min [V]", "number", 3), Field("max", "Max [V]", "number", 3),
-            Field("spread_mv", t("sat.spread"), "number", 1), Field("p95_p5_mv", t("sat.p95_p5"), "number", 1),
+            Field("name", "Pack"),
+            Field("cells", t("sat.cells"), "number", 0),
+            Field("mean", t("sat.mean"), "number", 4),
+            Field("min", "Min [V]", "number", 3),
+            Field("max", "Max [V]", "number", 3),
+            Field("spread_mv", t("sat.spread"), "number", 1),
+            Field("p95_p5_mv", t("sat.p95_p5"), "number", 1),
             Field("word", t("word.assessment")),
         ]
         frame = rows.with_columns(pl.format("Pack {}", pl.col("pack")).alias("name"), pl.Series("word", words))
@@ -77,12 +85,19 @@ class SatOverview(Tab):
         if found.is_empty():
             return [html.pane(html.message(t("sat.no_findings"), t("sat.no_findings_text", n=rows.height), "ok"))]
         names = [cell_name(p, c) for p, c in found.select("pack", "cell").iter_rows()]
-        frame = found.with_columns(pl.Series("name", names), pl.Series("what", [t.code("finding", f) for f in found["finding"]]))
+        frame = found.with_columns(
+            pl.Series("name", names), pl.Series("what", [t.code("finding", f) for f in found["finding"]])
+        )
         fields = [
-            Field("name", t("word.cell")), Field("what", t("sat.finding")), Field("offset_charge_end_mv", t("sat.off_charge"), "number", 1),
-            Field("offset_rest_mv", t("sat.off_rest"), "number", 1), Field("offset_discharge_end_mv", t("sat.off_discharge"), "number", 1),
-            Field("robust_z", "z", "number", 1), Field("outlier_since", t("sat.since"), "date"),
-            Field("stuck_hours", t("sat.stuck"), "number", 1), Field("weakness_rank", t("sat.rank"), "number", 0),
+            Field("name", t("word.cell")),
+            Field("what", t("sat.finding")),
+            Field("offset_charge_end_mv", t("sat.off_charge"), "number", 1),
+            Field("offset_rest_mv", t("sat.off_rest"), "number", 1),
+            Field("offset_discharge_end_mv", t("sat.off_discharge"), "number", 1),
+            Field("robust_z", "z", "number", 1),
+            Field("outlier_since", t("sat.since"), "date"),
+            Field("stuck_hours", t("sat.stuck"), "number", 1),
+            Field("weakness_rank", t("sat.rank"), "number", 0),
             Field("temperature_max_c", t("sat.tmax"), "number", 0),
         ]
         return small_table(frame, fields, t, "findings")
@@ -95,9 +110,21 @@ class SatOverview(Tab):
 
     def _render_explained(self, rows: pl.DataFrame) -> list[object]:
         t = self.texts
-        known = [c for c in ("factor", "baseline_value", "today_value", "coefficient_mv", "coefficient_se", "effect_mv") if c in rows.columns]
-        fields = [Field(c, t(f"explained.{c}"), "text" if c == "factor" else "number", 2, codes="factor" if c == "factor" else "")
-                  for c in known]
+        known = [
+            c
+            for c in ("factor", "baseline_value", "today_value", "coefficient_mv", "coefficient_se", "effect_mv")
+            if c in rows.columns
+        ]
+        fields = [
+            Field(
+                c,
+                t(f"explained.{c}"),
+                "text" if c == "factor" else "number",
+                2,
+                codes="factor" if c == "factor" else "",
+            )
+            for c in known
+        ]
         if "unit" in rows.columns:
             fields.insert(1, Field("unit", t("word.unit")))
         return small_table(rows, fields, t, "sat_explained")

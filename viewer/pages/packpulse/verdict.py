@@ -7,7 +7,13 @@ from viewer.components import html
 from viewer.pages.packpulse.data import TREND
 from viewer.texts import Texts
 
-STATUS = {"falling": "warn", "rising": "info", "stable": "ok", "no_established_trend": "none", "insufficient_data": "none"}
+STATUS = {
+    "falling": "warn",
+    "rising": "info",
+    "stable": "ok",
+    "no_established_trend": "none",
+    "insufficient_data": "none",
+}
 
 
 def status_of(verdict: str | None) -> str:
@@ -22,7 +28,7 @@ def digits_of(fit: dict) -> int:
 
 def per_year(fit: dict, t: Texts) -> str:
     """Return the unit of a slope."""
-    return f'{fit["unit"]}/{t("word.year_short")}'
+    return f"{fit['unit']}/{t('word.year_short')}"
 
 
 def slope_text(fit: dict, t: Texts) -> str:
@@ -30,25 +36,47 @@ def slope_text(fit: dict, t: Texts) -> str:
     if fit["slope_per_year"] is None:
         return t.code("fit_reason", fit["reason"]) if fit["reason"] else t("fit.no_slope")
     d = digits_of(fit)
-    text = t("fit.slope", value=t.number(fit["slope_per_year"], d, sign=True), unit=per_year(fit, t),
-             low=t.number(fit["slope_low"], d, sign=True), high=t.number(fit["slope_high"], d, sign=True))
-    return f'{text} · {t("fit.preliminary")}' if fit["preliminary"] else text
+    text = t(
+        "fit.slope",
+        value=t.number(fit["slope_per_year"], d, sign=True),
+        unit=per_year(fit, t),
+        low=t.number(fit["slope_low"], d, sign=True),
+        high=t.number(fit["slope_high"], d, sign=True),
+    )
+    return f"{text} · {t('fit.preliminary')}" if fit["preliminary"] else text
 
 
 def verdict_cards(fit: dict, t: Texts) -> list[html.Card]:
     """Return the cards of a verdict."""
     d, unit = digits_of(fit), per_year(fit, t)
     loss = None if fit["slope_per_year"] is None else -fit["slope_per_year"]
-    interval = DASHES if loss is None else t("verdict.interval", low=t.number(-fit["slope_high"], d, sign=True),
-                                             high=t.number(-fit["slope_low"], d, sign=True))
+    interval = (
+        DASHES
+        if loss is None
+        else t(
+            "verdict.interval",
+            low=t.number(-fit["slope_high"], d, sign=True),
+            high=t.number(-fit["slope_low"], d, sign=True),
+        )
+    )
     missing = fit["days_missing"] or 0
     return [
-        html.Card(t("verdict.title"), t.code("verdict", fit["verdict"]), "", t("verdict.days", n=fit["n_days"], span=fit["span_days"] or 0),
-                  status_of(fit["verdict"])),
+        html.Card(
+            t("verdict.title"),
+            t.code("verdict", fit["verdict"]),
+            "",
+            t("verdict.days", n=fit["n_days"], span=fit["span_days"] or 0),
+            status_of(fit["verdict"]),
+        ),
         html.Card(t("verdict.loss"), t.number(loss, d, sign=True), unit, interval),
         html.Card(t("verdict.mds"), t.number(fit["minimum_detectable_slope"], d), unit, t("verdict.mds_note")),
-        html.Card(t("verdict.missing"), t.number(missing, 0), t("word.days") if missing else "",
-                  t("verdict.missing_note") if missing else t("verdict.enough"), "none" if missing else "ok"),
+        html.Card(
+            t("verdict.missing"),
+            t.number(missing, 0),
+            t("word.days") if missing else "",
+            t("verdict.missing_note") if missing else t("verdict.enough"),
+            "none" if missing else "ok",
+        ),
         html.Card(t("verdict.naive"), t.number(fit["naive_per_year"], d), unit, t("verdict.naive_note")),
     ]
 
@@ -60,13 +88,13 @@ def statistics_rows(fit: dict, t: Texts) -> list[tuple[str, object, str]]:
     def minus(value: float | None) -> float | None:
         return None if value is None else -value
 
-    month = f'{unit}/{t("word.month_short")}'
+    month = f"{unit}/{t('word.month_short')}"
     return [
         (t("stat.loss_year"), minus(fit["slope_per_year"]), year),
         (t("stat.loss_low"), minus(fit["slope_high"]), year),
         (t("stat.loss_high"), minus(fit["slope_low"]), year),
         (t("stat.loss_month"), minus(fit["slope_per_month"]), month),
-        (t("stat.loss_cycle"), minus(fit["slope_per_cycle"]), f'{unit}/{t("word.cycle")}'),
+        (t("stat.loss_cycle"), minus(fit["slope_per_cycle"]), f"{unit}/{t('word.cycle')}"),
         (t("stat.r2"), fit["ols_r2"], ""),
         (t("stat.days_since"), fit["span_days"], t("word.days")),
         (t("stat.qualified"), fit["n_days"], t("word.days")),
@@ -85,8 +113,11 @@ def projection_rows(fit: dict, t: Texts) -> list[tuple[str, str, str, str]]:
     for cycles in (5000, 10000):
         value, ratio = fit[f"projection_{cycles}"], fit[f"extrapolation_ratio_{cycles}"]
         low, high = fit[f"projection_{cycles}_low"], fit[f"projection_{cycles}_high"]
-        if value is not None and (ratio is None or ratio <= 3):  # noqa: PLR2004 - METRICS G
-            level, interval = f'{t.number(value, d)} {fit["unit"]}', f"{t.number(low, d)} … {t.number(high, d)} {fit['unit']}"
+        if value is not None and (ratio is None or ratio <= 3):
+            level, interval = (
+                f"{t.number(value, d)} {fit['unit']}",
+                f"{t.number(low, d)} … {t.number(high, d)} {fit['unit']}",
+            )
         else:
             level = t("projection.outside") if fit["verdict"] in TREND else t("projection.no_trend")
             interval = DASHES
@@ -99,7 +130,9 @@ def quality_rows(fit: dict, t: Texts) -> list[tuple[str, str, str]]:
     out = []
     for key, group in (("quality_linearity", "linearity"), ("quality_annual", "annual"), ("quality_cycle", "cycle")):
         word = t.code(f"quality.{group}", fit[key]) if fit[key] else t("quality.not_established")
-        rule = t(f"quality.rule.{group}_mv") if group == "annual" and fit["unit"] == "mV" else t(f"quality.rule.{group}")
+        rule = (
+            t(f"quality.rule.{group}_mv") if group == "annual" and fit["unit"] == "mV" else t(f"quality.rule.{group}")
+        )
         out.append((t(f"quality.{group}"), word, rule))
     return out
 
@@ -109,9 +142,13 @@ def overall(fit: dict, t: Texts) -> tuple[str, str, str]:
     verdict = fit["verdict"]
     d = digits_of(fit)
     fields = {
-        "value": t.number(fit["slope_per_year"], d, sign=True), "unit": per_year(fit, t),
-        "low": t.number(fit["slope_low"], d, sign=True), "high": t.number(fit["slope_high"], d, sign=True),
-        "mds": t.number(fit["minimum_detectable_slope"], d), "missing": fit["days_missing"] or 0, "n": fit["n_days"],
+        "value": t.number(fit["slope_per_year"], d, sign=True),
+        "unit": per_year(fit, t),
+        "low": t.number(fit["slope_low"], d, sign=True),
+        "high": t.number(fit["slope_high"], d, sign=True),
+        "mds": t.number(fit["minimum_detectable_slope"], d),
+        "missing": fit["days_missing"] or 0,
+        "n": fit["n_days"],
     }
     return status_of(verdict), t.code("verdict", verdict), t(f"overall.{verdict}", **fields)
 

@@ -1,0 +1,66 @@
+# Everything a person needs, by name. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+VIEW ?= 1
+PORT ?= 5006
+DEMO := demo
+
+# Commands that work on a lake take your settings file where there is one, else the demo's.
+export ENERGY_SETTINGS ?= $(if $(wildcard energy.toml),energy.toml,$(DEMO)/energy.toml)
+export DAGSTER_HOME := $(CURDIR)/.dagster_home
+export PYTHONWARNINGS ?= ignore::dagster_shared.utils.warnings.BetaWarning
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test lint format bench dev view screenshots fuzz score clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+env: $(VENV)/.ready ## create the environment (.venv) from requirements.lock
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+demo: export ENERGY_SETTINGS = $(DEMO)/energy.toml
+demo: env ## a generated plant through the whole pipeline, then the viewer (VIEW=0: no viewer)
+	@test -f $(DEMO)/energy.toml || $(BIN)/energy-pipeline twin make $(DEMO) --preset demo
+	@$(BIN)/energy-pipeline run
+	@if [ "$(VIEW)" != "0" ]; then $(BIN)/energy-pipeline view --port $(PORT); fi
+
+test: env ## all tests (under 12 minutes on two cores)
+	@sh scripts/need_chromium.sh
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -q $(ARGS)
+
+lint: env ## style and types
+	$(BIN)/ruff check .
+
+format: env ## mend what the linter can mend by itself
+	$(BIN)/ruff check --fix .
+
+bench: env ## measure speed and memory (SIZE=quick or full); results in bench-results/
+	$(BIN)/energy-pipeline bench $(if $(filter quick,$(SIZE)),--quick,)
+
+fuzz: env ## 100,000 mutated files through the reader
+	$(BIN)/python -m tests.fuzz.run --count 100000 --seed 1
+
+score: env ## how good the verdicts are, on simulated plants with known truth
+	$(BIN)/energy-pipeline twin score
+
+dev: env ## the Dagster UI with its daemon on 127.0.0.1:3000
+	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+
+view: env ## the viewer on 127.0.0.1
+	$(BIN)/energy-pipeline view --port $(PORT)
+
+screenshots: env ## pictures of all pages for the docs
+	@sh scripts/need_chromium.sh
+	$(BIN)/python scripts/screenshots.py
+
+clean: ## remove the demo, its lake and the Dagster instance's history
+	rm -rf $(DEMO) bench-results
+	find .dagster_home -mindepth 1 ! -name dagster.yaml -delete

@@ -1,0 +1,49 @@
+"""Resistance proxy: steps of the current, delay, sign, and weekly medians per SOC bin."""
+
+import numpy as np
+import polars as pl
+import pytest
+from plants import Charger
+
+from energy_pipeline.compute.battery_series import SECOND_US, Series
+from energy_pipeline.compute.charge_cycles import build_charge_cycles
+from energy_pipeline.compute.resistance import build_resistance, build_resistance_steps, find_steps
+from energy_pipeline.settings import BatterySettings
+
+
+def steps_of(plant: Charger) -> pl.DataFrame:
+    readings = plant.readings()
+    return build_resistance_steps(plant.ctx, "2024-03", readings, build_charge_cycles(plant.ctx, "2024-03", readings))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_planted_resistance_comes_back_at_starts_from_rest_whatever_the_sign(sign: int) -> None:
+    plant = Charger(days=14, sign=sign, soc_low=30.0, soc_high=70.0, cell_step_s=20.0)
+    rows = steps_of(plant).filter(pl.col("from_rest") & pl.col("cell").is_not_null())
+    assert rows["r_0_90s_mohm"].median() == pytest.approx(0.25, abs=0.02)
+    assert rows["soc_bin"].unique().to_list() == ["middle"]
+    assert rows["delay_s"].max() <= 90.0
+    system = steps_of(plant).filter(pl.col("signal") == "bms1_v")
+    assert system["r_0_90s_mohm"].median() == pytest.approx(6 * 0.25, abs=0.05)
+
+
+def test_weeks_need_five_steps_in_a_bin() -> None:
+    plant = Charger(days=14, soc_low=30.0, soc_high=70.0, cell_step_s=20.0)
+    rows = build_resistance(plant.ctx, steps_of(plant))
+    assert rows["steps"].min() >= 5
+    assert rows["r_0_90s_mohm"].median() == pytest.approx(0.25, abs=0.03)
+    assert build_resistance(plant.ctx, steps_of(plant).head(10)).is_empty()
+
+
+def test_small_or_unsteady_changes_are_no_steps() -> None:
+    value = np.array([0.0, 0.0, 20.0, 20.0, 60.0, 100.0, 140.0, 140.0])
+    series = Series((np.arange(8) * 30 * SECOND_US).astype(np.int64), value)
+    found = find_steps(series, BatterySettings(), (0, 10**12))
+    assert found.after.tolist() == [4 * 30 * SECOND_US]  # 20 → 60 A after a steady pair; the ramp after it is not
+
+
+def test_without_a_known_sign_there_is_no_resistance() -> None:
+    plant = Charger(days=2, with_soc=False)
+    readings = plant.readings()
+    cycles = build_charge_cycles(plant.ctx, "2024-03", readings)
+    assert build_resistance_steps(plant.ctx, "2024-03", readings, cycles).is_empty()

@@ -1,0 +1,45 @@
+"""The score counts what it should, is deterministic, and its quick form meets the targets that it can judge."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from energy_pipeline.score.oracle import oracle_recall, slope_error
+from energy_pipeline.score.simulate import CLASSES, System, simulate
+from energy_pipeline.score.statistical import Scenario, poisson_interval, run_scenario, summarise
+from energy_pipeline.settings import BatterySettings
+
+QUICK = BatterySettings(bootstrap_samples=0)
+
+
+def test_the_poisson_interval_is_exact() -> None:
+    assert poisson_interval(0) == pytest.approx((0.0, 3.688879))
+    assert poisson_interval(5) == pytest.approx((1.623486, 11.668332), rel=1e-5)
+
+
+def test_a_simulated_system_holds_its_planted_slope_and_step() -> None:
+    rng = np.random.default_rng(1)
+    drawn = simulate(System(400, cells=50, bad={7: 24.0}, steps={200: -24.0}, classes=CLASSES[:1]), rng, QUICK)
+    rows = drawn.sat_daily.filter("qualified")
+    cell = rows.filter((pl.col("pack") == 1) & (pl.col("cell") == 8)).sort("day")
+    slope = np.polyfit(cell["day"].cast(pl.Int32).to_numpy(), cell["sat_offset_mv"].to_numpy(), 1)[0] * 365.25
+    assert slope == pytest.approx(24.0, abs=2.0)
+    level = rows.group_by("day").agg(pl.col("sat_voltage_v").median()).sort("day")["sat_voltage_v"].to_numpy()
+    assert 1000 * (np.median(level[-60:]) - np.median(level[:60])) == pytest.approx(-24.0, abs=4.0)
+
+
+def test_a_scenario_is_counted_in_full_and_is_deterministic() -> None:
+    scenario = Scenario("five bad", 2, 365, bad_cells=5)
+    rows = [summarise(scenario, run_scenario(scenario, np.random.default_rng(3), QUICK), QUICK) for _ in range(2)]
+    assert rows[0] == rows[1]
+    assert rows[0]["healthy_verdicts"] == 2 * 255
+    assert rows[0]["bad_cells"] == 10
+    assert rows[0]["false_alarms"] <= 2
+    assert rows[0]["recall"] >= 0.8
+    assert 0.93 <= rows[0]["coverage"] <= 0.99
+
+
+def test_nobody_can_find_what_the_noise_hides() -> None:
+    days = np.arange(270.0)
+    assert slope_error(days, CLASSES[0]) < slope_error(days, CLASSES[1]) < slope_error(days, CLASSES[3])
+    assert oracle_recall(274, 5, 24.0, 3.0, 0.05, 260, 0) < 0.95 < oracle_recall(365, 5, 24.0, 3.0, 0.05, 260, 0)

@@ -1,0 +1,161 @@
+"""The viewer in a real browser: every page opens, reacts and stays free of errors."""
+
+import csv
+import time
+from io import StringIO
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.viewer.conftest import Tab, start_viewer
+from tests.viewer.lake_factory import Plan
+from viewer.store import Store
+
+pytestmark = pytest.mark.browser
+
+OPENED = {
+    "": ("Geräte", "Ist es sicher?"),
+    "?page=meter&device=m1": ("Energie je Tag", "Dauerlinie", "Ortszeit Europe/Berlin"),
+    "?page=compare": ("Zahlen im Paar", "Unterschied"),
+    "?page=bess&tab=battery": ("SOH laut BMS", "Statistik der Signale"),
+    "?page=bess&tab=safety&range=all": ("Meldungen im Zeitverlauf", "fa1_smokeflag"),
+    "?page=bess&tab=capacity": ("Kapazität gemessen", "drei Wege einig"),
+    "?page=packpulse": ("Verteilung der SAT-Spannung", "Pack 1"),
+    "?page=packpulse&tab=heat": ("Alle Zellen, alle Tage", "Noch keine Zelle gewählt"),
+    "?page=packpulse&tab=trends": ("Verlauf je Pack", "95 % von"),
+    "?page=packpulse&tab=degradation": (
+        "Degradation Statistiken", "Zyklen-Hochrechnung", "Qualitätsbewertung", "Gesamtbewertung", "kein gesicherter Trend",
+    ),
+    "?page=quality": ("geht auf", "Rücksetzung", "bestanden"),
+}
+
+
+@pytest.mark.parametrize("query", OPENED)
+def test_every_page_and_tab_opens_without_errors(tab: Tab, query: str) -> None:
+    text = tab.open(query).text()
+    for words in OPENED[query]:
+        assert words in text
+    assert "konnte nicht gezeichnet werden" not in text
+
+
+def test_a_tap_on_the_heat_map_opens_the_cell(tab: Tab, plan: Plan) -> None:
+    tab.open("?page=packpulse&tab=heat")
+    canvas = tab.page.locator(".bk-Figure").first.bounding_box()
+    tab.page.mouse.click(canvas["x"] + canvas["width"] * 0.4, canvas["y"] + canvas["height"] * 0.3)
+    tab.page.wait_for_url("**cell=P*", timeout=10_000)
+    text = tab.settled().text()
+    cell = tab.page.url.split("cell=")[1].split("&")[0]
+    assert f"{cell} · Abstand zum System" in text
+
+
+def test_zooming_in_loads_single_readings(tab: Tab) -> None:
+    tab.open("?page=meter&device=m1&range=7d")
+    status = tab.page.locator(".lod-status").first
+    assert "5 min" in status.inner_text()
+    box = tab.page.locator(".bk-Figure").first.bounding_box()
+    tab.page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] * 0.5)
+    for _ in range(14):
+        tab.page.mouse.wheel(0, -240)
+        tab.page.wait_for_timeout(60)
+    tab.page.wait_for_function(
+        "() => { const f = (n) => { for (const c of n.querySelectorAll('*')) { if (c.classList.contains('lod-status'))"
+        " return c; if (c.shadowRoot) { const r = f(c.shadowRoot); if (r) return r } } return null };"
+        " return f(document).textContent.includes('Einzelwerte') }",
+        timeout=10_000,
+    )
+
+
+def test_language_and_theme_switch_and_stay_in_the_address(tab: Tab) -> None:
+    tab.open("?page=compare")
+    tab.page.get_by_role("button", name="EN", exact=True).click()
+    tab.page.wait_for_url("**lang=en*", timeout=10_000)
+    assert "Pairs of figures" in tab.settled().text()
+    tab.page.get_by_role("button", name="Toggle theme").click()
+    tab.page.wait_for_url("**theme=dark*", timeout=10_000)
+    tab.page.wait_for_timeout(500)
+    again = tab.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert again != "rgb(255, 255, 255)"
+
+
+def test_the_back_button_returns_to_the_page_before(tab: Tab) -> None:
+    tab.open("?page=meter&device=m2")
+    tab.page.get_by_text("Datenqualität", exact=True).click()
+    tab.page.wait_for_url("**page=quality*", timeout=10_000)
+    assert "Buchführung je Signal" in tab.settled().text()
+    tab.page.go_back()
+    tab.page.wait_for_url("**page=meter*", timeout=10_000)
+    tab.page.wait_for_timeout(700)
+    text = tab.settled().text()
+    assert "Energie je Tag" in text
+    assert "m2" in text
+
+
+def test_a_deep_link_opens_the_cell_in_english(tab: Tab, plan: Plan) -> None:
+    name = f"P{plan.falling[0]}C{plan.falling[1]}"
+    text = tab.open(f"?page=packpulse&tab=degradation&cell={name}&lang=en").text()
+    assert f"Cell {name}" in text
+    assert "Falls by −24.0 mV/year" in text
+
+
+def test_a_downloaded_csv_equals_the_table(tab: Tab, settings: object, tmp_path: Path) -> None:
+    tab.open("?page=meter&device=m1")
+    with tab.page.expect_download() as waiting:
+        tab.page.get_by_role("button", name="CSV").first.click()
+    rows = list(csv.DictReader(StringIO(Path(waiting.value.path()).read_text(encoding="utf-8-sig"))))
+    stored = Store(settings).frame("meter_daily", where={"device": "m1"}).sort("day", descending=True)
+    assert len(rows) >= 30
+    assert rows[0]["Tag"] == stored["day"][0].isoformat()
+    taken = stored.filter(pl.col("day") == pl.lit(rows[3]["Tag"]).str.to_date())["import_kwh"][0]
+    assert float(rows[3]["Bezug [kWh]"]) == taken
+
+
+def test_strange_addresses_are_answered_not_crashed(tab: Tab) -> None:
+    text = tab.open("?page=nonsense&cell=X&device=m1").text()
+    assert "page=nonsense" in text
+    text = tab.open("?page=meter&device=m99").text()
+    assert "m99" in text
+    assert "m1, m2" in text
+    text = tab.open("?page=meter&device=m1&range=custom&start=2025-01-09T00:00&end=2025-01-02T00:00").text()
+    assert "Das Ende liegt vor dem Anfang." in text
+    text = tab.open("?page=packpulse&tab=heat&cell=P9C9").text()
+    assert "Die Zelle P9C9 gibt es nicht." in text
+
+
+def test_two_sessions_do_not_disturb_each_other(tab: Tab, context: object) -> None:
+    tab.open("?page=packpulse&tab=heat")
+    other = Tab(context, tab.url).open("?page=packpulse&tab=heat&lang=en")
+    assert "All cells, all days" in other.text()
+    assert "Alle Zellen, alle Tage" in tab.text()
+    assert other.faults == []
+    other.page.close()
+
+
+def test_a_phone_shows_the_page_and_not_the_drawer(chromium: object, viewer: object) -> None:
+    small = chromium.new_context(viewport={"width": 390, "height": 800})
+    tab = Tab(small, viewer.url).open("?page=meter&device=m1")
+    width = tab.page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 392
+    assert not tab.page.get_by_text("Datenqualität", exact=True).is_visible()
+    assert tab.faults == []
+    small.close()
+
+
+def test_an_empty_lake_says_what_to_run(context: object, tmp_path: Path) -> None:
+    empty = start_viewer(str(tmp_path / "nothing"))
+    try:
+        tab = Tab(context, empty.url)
+        for query in ("", "?page=meter", "?page=packpulse"):
+            assert "energy-pipeline run" in tab.open(query).text()
+        assert tab.faults == []
+        tab.page.close()
+    finally:
+        empty.process.terminate()
+        empty.process.wait(10)
+
+
+def test_pages_open_within_a_few_seconds(tab: Tab) -> None:
+    tab.open("")
+    started = time.monotonic()
+    tab.open("?page=packpulse&tab=heat")
+    assert time.monotonic() - started < 15

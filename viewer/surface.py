@@ -1,0 +1,101 @@
+"""The 3D surface of cells × days as a page of its own, shown in a frame on demand.
+
+Plotly's script is 4.7 MB: only this page loads it, from this server. Next: `pages/packpulse/heat_map.py`.
+"""
+
+import numpy as np
+import plotly.graph_objects as go
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import HTMLResponse, Response
+from plotly.offline import get_plotlyjs
+
+from viewer.components.heatmap import robust_limits
+from viewer.pages.packpulse.data import QUANTITIES, SatGrid, load_grid
+from viewer.store import Store, TableBroken, TableMissing
+from viewer.surface_address import HEIGHT, PATH, SCRIPT
+from viewer.texts import Texts
+
+_PAGE = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>{title}</title>
+<script src="plotly.js"></script></head><body style="margin:0;overflow:hidden;font-family:Roboto,sans-serif">
+<div id="surface" style="height:{height}px"></div>
+<script>const figure = {figure}; Plotly.newPlot("surface", figure.data, figure.layout, {{displaylogo:false, responsive:true}})</script>
+</body></html>"""
+
+
+def add_surface(app: FastAPI, store: Store) -> None:
+    """Add the page of the surface and its script to the server."""
+
+    @app.get(SCRIPT, include_in_schema=False)
+    def script() -> Response:
+        return Response(get_plotlyjs(), media_type="text/javascript", headers={"cache-control": "max-age=86400"})
+
+    @app.get(f"{PATH}/view", include_in_schema=False)
+    def view(
+        device: str,
+        quantity: str = "sat",
+        pack: int = 0,
+        first: str = "",
+        last: str = "",
+        lang: str = "de",
+        theme: str = "light",
+    ) -> HTMLResponse:
+        if quantity not in QUANTITIES:
+            raise HTTPException(422, f"quantity {quantity!r}: use one of {', '.join(QUANTITIES)}")
+        try:
+            grid = load_grid(store, device)
+        except (TableMissing, TableBroken) as error:
+            raise HTTPException(404, str(error)) from error
+        if grid is None:
+            raise HTTPException(404, f"no SAT voltages of {device!r}")
+        days = [d.isoformat() for d in grid.days]
+        a, b = first if first in days else days[0], last if last in days else days[-1]
+        cut = grid.cut(grid.days[days.index(a)], grid.days[days.index(b)], pack)
+        texts = Texts(lang)
+        figure = surface_figure(cut, quantity, texts, dark=theme == "dark")
+        page = _PAGE.format(lang=texts.lang, title=texts("heat.surface_title"), height=HEIGHT, figure=figure.to_json())
+        return HTMLResponse(page)
+
+
+def surface_figure(grid: SatGrid, quantity: str, texts: Texts, *, dark: bool) -> go.Figure:
+    """Return the surface: every cell, every day; missing days are holes."""
+    _, unit, digits = QUANTITIES[quantity]
+    values, names = grid.values(quantity), grid.names
+    low, high = robust_limits(np.where(grid.qualified, values, np.nan))
+    room = (high - low) * 0.3
+    starts = [i for i, p in enumerate(grid.packs) if i == 0 or grid.packs[i - 1] != p]
+    surface = go.Surface(
+        z=np.round(values, digits + 1).astype(np.float32),
+        x=[d.isoformat() for d in grid.days],
+        y=np.arange(len(names)),
+        colorscale="Viridis",
+        cmin=low,
+        cmax=high,
+        colorbar={"title": {"text": unit}, "thickness": 12, "len": 0.7},
+        hovertemplate="%{x}<br>%{customdata}<br>%{z:.3f} " + unit + "<extra></extra>",
+        customdata=np.repeat(np.array(names)[:, None], values.shape[1], axis=1),
+    )
+    figure = go.Figure(surface)
+    figure.update_layout(
+        template="plotly_dark" if dark else "plotly_white",
+        paper_bgcolor="#1b2026" if dark else "#ffffff",
+        font={"color": "#e6e9ec" if dark else "#22272c", "size": 12},
+        margin={"l": 0, "r": 0, "t": 10, "b": 0},
+        separators="".join(texts.separators),
+        height=HEIGHT,
+        scene=_scene(grid, starts, texts, f"{texts(f'heat.{quantity}')} [{unit}]", (low - room, high + room)),
+    )
+    return figure
+
+
+def _scene(grid: SatGrid, starts: list[int], texts: Texts, title: str, limits: tuple[float, float]) -> dict:
+    return {
+        "xaxis": {"title": {"text": texts("word.day")}},
+        "yaxis": {
+            "title": {"text": texts("word.cell")},
+            "tickvals": starts,
+            "ticktext": [f"Pack {grid.packs[i]}" for i in starts],
+        },
+        "zaxis": {"title": {"text": title}, "range": list(limits)},
+        "aspectratio": {"x": 1.7, "y": 1.2, "z": 0.6},
+        "camera": {"eye": {"x": 1.5, "y": -1.6, "z": 0.9}},
+    }
