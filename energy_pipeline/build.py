@@ -6,7 +6,7 @@ the environment describes. Next: `assets/`, `checks/`, `jobs.py`, `sensors.py`.
 
 import warnings
 
-from dagster import Definitions
+from dagster import Definitions, in_process_executor
 from dagster_shared.utils.warnings import BetaWarning
 
 from energy_pipeline.assets.battery import build_battery_devices, build_battery_months
@@ -47,4 +47,5 @@ def _collect(site: SiteResource) -> Definitions:
         sensors=build_sensors(jobs),
         schedules=build_schedules(),
         resources={"site": site},
+        executor=in_process_executor,
     )

@@ -19,7 +19,7 @@ from energy_pipeline.settings import Settings
 INGEST_TABLES = ("source_files", "signals", "readings", "rejected_readings", "counter_events")
 UNTRACKED = ("check_results",)
 BATTERY_TABLES = tuple(t.name for t in battery.TABLES)
-BATTERY_QUANTITIES = {"cell_voltage", "soc", "system_current"}
+BATTERY_QUANTITIES = {"cell_voltage", "soc", "system_current", "system_power"}
 _BY_MONTH = tuple(
     t.name for t in TABLES.values() if t.partition_by == ("device", "month") and t.name not in INGEST_TABLES
 )

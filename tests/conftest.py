@@ -26,7 +26,8 @@ settings.register_profile(
     "short", deadline=None, derandomize=True, print_blob=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
-settings.load_profile("short")
+settings.register_profile("hunt", settings.get_profile("short"), derandomize=False, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))  # `hunt` looks for new counterexamples
 
 NOW_S = datetime(2025, 1, 15, tzinfo=UTC).timestamp()
 RESOLUTION_TABLES = tuple(f"resolution_{level}" for level in LEVELS)

@@ -24,11 +24,11 @@ DEFAULT_HOLD_S = 900.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class UnknownSignal(LookupError):
+class UnknownSignal(LookupError):  # noqa: N818 - named as states
     """The device has no such signal; the message names what exists."""
 
 
-class EmptyWindow(ValueError):
+class EmptyWindow(ValueError):  # noqa: N818 - named as states
     """The window ends before it starts."""
 
 

@@ -73,6 +73,10 @@ class Session:
         self._tasks[name] = task
         task.add_done_callback(lambda done: self._finished(name, done))
 
+    def running(self, name: str) -> bool:
+        """Return whether background work of this name runs."""
+        return name in self._tasks
+
     def cancel(self, prefix: str) -> None:
         """Cancel background work whose name starts with `prefix`."""
         for name in [n for n in self._tasks if n.startswith(prefix)]:

@@ -38,6 +38,7 @@ class Shell:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._page: Page | None = None
+        self._laid_out, self._pending = False, set()
         self._opened_versions: dict[str, int | None] = {}
         t = session.texts
         self._menu = pmui.MenuList(items=[], sizing_mode="stretch_width", margin=(8, 0))
@@ -87,7 +88,7 @@ class Shell:
         """Open the selected page."""
         self.session.cancel("")
         page = PAGES[self.session.selection.page](self.session)
-        self._page = page
+        self._page, self._laid_out, self._pending = page, False, set()
         self.session.spawn("page", self._build(page))
 
     def watch_versions(self) -> None:
@@ -113,6 +114,7 @@ class Shell:
             note = html.message(t("url.refused"), ", ".join(refused), "warn")
             self._news.objects = [html.pane(note, margin=(0, 0, 14, 0))]
         self._main.objects = [content]
+        self._laid_out = True
 
     def _label(self) -> None:
         t, active = self.session.texts, list(PAGES).index(self.session.selection.page)
@@ -148,9 +150,24 @@ class Shell:
             self._label()
             self.open_page()
         elif self._page is not None and names - {"theme"}:
-            self.session.spawn("change", self._page.changed(names))
+            self._follow(names)
         elif self._page is not None and "theme" in names:
             self.session.spawn("change", self._page.themed())
+
+    def _follow(self, names: set[str]) -> None:
+        if not self._laid_out:
+            self.open_page()
+            return
+        if self.session.running("page"):
+            self.session.cancel("page")
+            names = names | set(FIELDS)
+        self._pending |= names
+        self.session.spawn("change", self._change())
+
+    async def _change(self) -> None:
+        names = set(self._pending)
+        await self._page.changed(names)
+        self._pending -= names
 
     async def _look(self) -> None:
         now = await self.session.read(self.session.store.versions)

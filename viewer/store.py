@@ -23,7 +23,7 @@ CACHE_BYTES = 512 * 2**20
 RECHECK_S = 1.0
 
 
-class TableMissing(LookupError):
+class TableMissing(LookupError):  # noqa: N818 - named as states
     """A table does not exist in the lake yet; `command` is what to run."""
 
     def __init__(self, table: str, lake: str) -> None:
@@ -31,7 +31,7 @@ class TableMissing(LookupError):
         super().__init__(f"table {table} does not exist in the lake yet; run `{RUN_COMMAND}`")
 
 
-class TableBroken(RuntimeError):
+class TableBroken(RuntimeError):  # noqa: N818 - named as states
     """A table exists but cannot be read; the message says why and what to do."""
 
     def __init__(self, table: str, cause: str) -> None:
@@ -97,7 +97,7 @@ class Store:
             lazy = _filtered(pl.scan_delta(handle), where or {}, months)
             lazy = lazy if predicate is None else lazy.filter(predicate)
             result = (lazy.select(columns) if columns else lazy).collect()
-        except (pl.exceptions.PolarsError, DeltaError, OSError) as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, DeltaError, OSError) as error:
             raise TableBroken(table, str(error).splitlines()[0]) from error
         if predicate is None:
             self._remember(key, result)

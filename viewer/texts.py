@@ -15,7 +15,7 @@ LANGUAGES = ("de", "en")
 DASH = "–"
 
 
-class UnknownText(KeyError):
+class UnknownText(KeyError):  # noqa: N818 - named as states
     """The code asks for a text that no dictionary holds."""
 
 
@@ -54,6 +54,11 @@ class Texts:
         """Return number and unit, the unit scaled where a larger one reads better (kW to MW)."""
         scaled, named = scale_unit(value, unit)
         return f"{self.number(scaled, digits)} {named}".strip() if scaled is not None else DASH
+
+    def split(self, text: str) -> tuple[str, str]:
+        """Return number and unit of what `with_unit` wrote."""
+        value, _, unit = text.rpartition(" ")
+        return (value, unit) if value else (text, "")
 
     def percent(self, share: float | None, digits: int = 0) -> str:
         """Return a share (0..1) in percent."""

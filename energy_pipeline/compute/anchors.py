@@ -17,14 +17,18 @@ FULL, EMPTY_END = 1, -1
 
 
 def with_true_charge(charge_cycles: pl.DataFrame) -> pl.DataFrame:
-    """Add `true_ah`: |charge| of each segment, corrected by the zero read at rest, and `corrected`.
+    """Add `true_ah` and `true_kwh`: charge and energy of each segment, corrected by the zero read at rest.
 
-    The zero has the file's sign; it adds to |I| where the segment's own sign in the file is the same.
+    The zero has the file's sign; it adds to |I| where the segment's own sign in the file is the same. Energy is
+    corrected with the mean voltage of the segment.
     """
     own = pl.col("file_sign") * pl.when(pl.col("kind") == "charge").then(1).otherwise(-1)
     own = pl.when(pl.col("sign_contradiction").fill_null(value=False)).then(-own).otherwise(own)
     shift = (own * pl.col("zero_current_a") * pl.col("duration_s") / 3600.0).fill_null(0.0)
-    return charge_cycles.sort("start_ts").with_columns((pl.col("charge_ah") - shift).alias("true_ah"))
+    volts = pl.col("voltage_mean_v").fill_null(0.0)
+    return charge_cycles.sort("start_ts").with_columns(
+        (pl.col("charge_ah") - shift).alias("true_ah"), (pl.col("energy_kwh") - shift * volts / 1000.0).alias("true_kwh")
+    )
 
 
 def highest_cell(cycles: pl.DataFrame, sat_voltage: pl.DataFrame) -> pl.DataFrame:

@@ -6,12 +6,13 @@ that matters most. Outliers are in `cell_outliers.py`, ranks in `weakest_cells.p
 
 from datetime import date, timedelta
 
+import numpy as np
 import polars as pl
 
 from energy_pipeline.compute.cell_outliers import find_outliers
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.verdicts import FALLING, RISING
-from energy_pipeline.compute.weakest_cells import rank_cells
+from energy_pipeline.compute.weakest_cells import rank_cells, robust_score
 from energy_pipeline.schemas.battery import CELL_HEALTH
 from energy_pipeline.schemas.battery_parts import CELL_ENDS, CELL_MONTHS, RESISTANCE_STEPS
 from energy_pipeline.settings import BatterySettings
@@ -34,7 +35,6 @@ def build_cell_health(
     `daily` are the device's `resolution_1d` rows (temperatures). `resistance_steps` and `cell_months` add resistance,
     stuck sensors and hours above the limits of temperature.
     """
-    del charge_cycles  # part of the contract of the table; the ends it describes are in `cell_ends`
     cells = ctx.signals.filter(pl.col("quantity") == "cell_voltage")
     frame = cells.select("signal", "pack", "cell").sort("pack", "cell")
     if frame.is_empty():
@@ -53,9 +53,10 @@ def build_cell_health(
     frame = frame.join(spreads, on="pack", how="left", nulls_equal=True, maintain_order="left")
     frame = _temperatures(frame, ctx, daily, last)
     frame = rank_cells(frame).with_columns(
+        _weak(frame, ctx.battery),
         (pl.col("stuck_hours") >= ctx.battery.stuck_h).fill_null(value=False).alias("stuck"),
         pl.col("outlier").fill_null(value=False), pl.lit(ctx.device).alias("device"),
-        pl.lit(None, pl.Float64).alias("energy_lost_kwh"), _imbalance(ctx.battery),
+        _energy_lost(charge_cycles, last, ctx.battery), _imbalance(ctx.battery),
     )
     return CELL_HEALTH.conform(frame.with_columns(_finding(ctx.battery).alias("finding")))
 
@@ -85,6 +86,7 @@ def _at_ends(ends: pl.DataFrame, last: date, battery: BatterySettings) -> pl.Dat
         empty.median().alias("offset_discharge_end_mv"),
         (1.2533 * 1.4826 * mad / empty.count().clip(1).sqrt()).alias("discharge_se"),
         pl.col("offset_mv").filter(pl.col("kind") == "rest").median().alias("offset_rest_mv"),
+        pl.col("lead_s").median(),
     )
 
 
@@ -107,8 +109,13 @@ def _trend(fits: pl.DataFrame) -> pl.DataFrame:
 
 
 def _resistance(steps: pl.DataFrame, last: date) -> pl.DataFrame:
-    """Return the median resistance proxy over the last 60 days and its standard error [mΩ]."""
-    recent = _recent(steps, last, RESISTANCE_DAYS)
+    """Return the median resistance proxy over the last 60 days and its standard error [mΩ].
+
+    Only starts from rest, and only the SOC bin that has most of them: values of other bins are not comparable.
+    """
+    recent = _recent(steps, last, RESISTANCE_DAYS).filter("from_rest")
+    bins = recent.group_by("soc_bin").len().sort("len", "soc_bin", descending=True)
+    recent = recent.filter(pl.col("soc_bin").eq_missing(bins["soc_bin"][0])) if len(bins) else recent
     r = pl.col("r_0_90s_mohm")
     mad = (r - r.median()).abs().median()
     return recent.group_by("signal").agg(
@@ -133,16 +140,16 @@ def _sum(name: str) -> pl.Expr:
 def _pack_spreads(ends: pl.DataFrame, last: date, battery: BatterySettings) -> pl.DataFrame:
     """Return the median spread (max − min) per pack at each end [mV]."""
     recent = _recent(ends, last, battery.recent_days)
-    width = pl.col("offset_mv").max() - pl.col("offset_mv").min()
-    each = recent.group_by("pack", "ts", "kind").agg(width.alias("mv"))
-
-    def of(kind: str) -> pl.Expr:
-        return pl.col("mv").filter(pl.col("kind") == kind).median()
-
-    return each.group_by("pack").agg(
-        of("charge_end").alias("pack_spread_charge_end_mv"), of("rest").alias("pack_spread_rest_mv"),
-        of("discharge_end").alias("pack_spread_discharge_end_mv"),
+    mv = pl.col("offset_mv")
+    each = recent.group_by("pack", "ts", "kind").agg(
+        (mv.max() - mv.min()).alias("mv"), (mv.quantile(0.95, "linear") - mv.quantile(0.05, "linear")).alias("p90")
     )
+
+    def of(kind: str, width: str, ending: str) -> pl.Expr:
+        return pl.col(width).filter(pl.col("kind") == kind).median().alias(f"pack_spread_{kind}{ending}_mv")
+
+    kinds = ("charge_end", "rest", "discharge_end")
+    return each.group_by("pack").agg([of(k, "mv", "") for k in kinds] + [of(k, "p90", "_p90") for k in kinds])
 
 
 def _temperatures(frame: pl.DataFrame, ctx: DeviceContext, daily: pl.DataFrame, last: date) -> pl.DataFrame:
@@ -180,6 +187,32 @@ def _imbalance(battery: BatterySettings) -> pl.Expr:
     )
 
 
+def _energy_lost(charge_cycles: pl.DataFrame, last: date, battery: BatterySettings) -> pl.Expr:
+    """Return the energy that stays in the median cell because the first-empty cell ends the discharge [kWh].
+
+    Its lead in time × mean current × mean voltage of the discharges of the last days; null for all other cells.
+    """
+    recent = _recent(charge_cycles.filter(pl.col("kind") == "discharge"), last, battery.recent_days)
+    watt = (recent["current_mean_a"] * recent["voltage_mean_v"]).median()
+    first = pl.col("first_empty_share") == pl.col("first_empty_share").max()
+    kwh = pl.col("lead_s") * pl.lit(watt, pl.Float64) / 3.6e6
+    return pl.when(first & (pl.col("first_empty_share") > 0)).then(kwh).alias("energy_lost_kwh")
+
+
+def _weak(frame: pl.DataFrame, battery: BatterySettings) -> pl.Series:
+    """Return which cells run empty before the others: low at the end of discharge, but not at rest.
+
+    The difference of the two offsets must lie beyond both limits of an outlier; an offset of the sensor is in both.
+    """
+    base = pl.coalesce("offset_rest_mv", "offset_charge_end_mv")
+    fall = frame.select((pl.col("offset_discharge_end_mv") - base).cast(pl.Float64).fill_null(np.nan)).to_series()
+    value = fall.to_numpy()
+    z, scale = robust_score(value)
+    if not np.isfinite(scale):
+        return pl.Series("weak", np.zeros(len(value), dtype=np.bool_))
+    return pl.Series("weak", (z < -battery.outlier_z) & (value <= -battery.outlier_mv))
+
+
 def _finding(battery: BatterySettings) -> pl.Expr:
     """Return the code of the finding that matters most, null where nothing stands out."""
     static = pl.max_horizontal(pl.col("offset_charge_end_mv").abs(), pl.col("offset_rest_mv").abs())
@@ -188,6 +221,7 @@ def _finding(battery: BatterySettings) -> pl.Expr:
         .when(pl.col("outlier")).then(pl.lit("outlier"))
         .when(pl.col("verdict") == FALLING).then(pl.lit("offset_falling"))
         .when(pl.col("verdict") == RISING).then(pl.lit("offset_rising"))
+        .when(pl.col("weak")).then(pl.lit("weak_cell"))
         .when(static >= battery.offset_static_mv).then(pl.lit("offset"))
         .otherwise(pl.lit(None, pl.String))
     )

@@ -5,7 +5,7 @@ column `method` says so. The sign found is stored, contradictions are kept as a 
 What needs the whole history is in `capacity.py` and `cycle_counts.py`. Next: `sat_voltage.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -34,12 +34,16 @@ DEFAULT_HOLD_S = 900.0
 
 @dataclass(frozen=True)
 class PackReadings:
-    """The signals of the whole battery: SOC [%], current [A, file's sign], voltage [V]; empty where not measured."""
+    """The signals of the whole battery: SOC [%], current [A, file's sign], voltage [V]; empty where not measured.
+
+    Where a battery reports its power alone, `current` holds that power [kW] and `is_power` is true.
+    """
 
     soc: Series
     current: Series
     voltage: Series
     hold_us: int
+    is_power: bool = False
 
 
 def hold_us(ctx: DeviceContext, signal: str | None) -> int:
@@ -51,20 +55,40 @@ def hold_us(ctx: DeviceContext, signal: str | None) -> int:
 def read_pack(ctx: DeviceContext, readings: pl.LazyFrame) -> PackReadings:
     """Read SOC, current and voltage of the battery; the mean cell stands in for a missing pack voltage."""
     voltage = ctx.name("system_voltage") or ctx.name("cell_voltage_mean") or ctx.name("cell_voltage_max")
-    current = ctx.name("system_current")
+    current, power = ctx.name("system_current"), ctx.name("system_power")
+    is_power = current is None and power is not None
+    flow = power if is_power else current
     return PackReadings(
-        read_one(readings, ctx.name("soc")), read_one(readings, current), read_one(readings, voltage),
-        hold_us(ctx, current),
+        read_one(readings, ctx.name("soc")), read_one(readings, flow), read_one(readings, voltage),
+        hold_us(ctx, flow), is_power,
+    )
+
+
+def _for_power(ctx: DeviceContext) -> DeviceContext:
+    """Express the threshold of rest in kW: the same share of the (assumed) energy per hour."""
+    battery = ctx.battery
+    floor_kw = battery.min_current_a * battery.nameplate_kwh / battery.nameplate_ah
+    update = {"min_current_a": floor_kw, "nameplate_ah": battery.nameplate_kwh}
+    return replace(ctx, battery=battery.model_copy(update=update))
+
+
+def _as_power(frame: pl.DataFrame) -> pl.DataFrame:
+    """Name what was integrated from power by its right name; what needs a current stays null."""
+    unknown = ("charge_ah", "current_mean_a", "current_end_a", "zero_current_a")
+    return frame.with_columns(pl.col("charge_ah").alias("energy_kwh")).with_columns(
+        pl.lit(None, pl.Float64).alias(name) for name in unknown
     )
 
 
 def build_charge_cycles(ctx: DeviceContext, month: str, readings: pl.LazyFrame) -> pl.DataFrame:
     """Build the `charge_cycles` rows of segments that end in the local month.
 
-    `readings` has signal, ts, value from 48 h before the month to 48 h after it. A device without current gives an
-    empty table: its charges can then only be judged by the daily maximum (`sat_voltage.py`).
+    `readings` has signal, ts, value from 48 h before the month to 48 h after it. A device with power
+    instead of current gets segments with energy and no charge; one with neither gives an empty table: its charges can then only be judged by the daily maximum (`sat_voltage.py`).
     """
     pack = read_pack(ctx, readings)
+    if pack.is_power:
+        ctx = _for_power(ctx)
     begin, end = month_limits(month, ctx.zone)
     segments = find_segments(pack.current, ctx.battery, pack.hold_us)
     if not segments:
@@ -76,7 +100,7 @@ def build_charge_cycles(ctx: DeviceContext, month: str, readings: pl.LazyFrame) 
     frame = frame.filter(inside)
     if frame.is_empty():
         return CHARGE_CYCLES.empty()
-    frame = _add_cells(frame, ctx, readings)
+    frame = _add_cells(_as_power(frame) if pack.is_power else frame, ctx, readings)
     day = local_days(frame["end_us"].to_numpy(), ctx.zone)
     return CHARGE_CYCLES.conform(
         frame.with_columns(

@@ -22,7 +22,7 @@ def throughput(cycles: pl.DataFrame, battery_days: pl.DataFrame | None) -> pl.Da
             pl.when(pl.col("voltage_mean_v").is_not_null()).then("hours_active").alias("hours"),
         ).sort("day")
     return cycles.group_by("day").agg(
-        pl.col("true_ah").sum().alias("ah"), pl.col("energy_kwh").sum().alias("kwh"),
+        pl.col("true_ah").sum().alias("ah"), pl.col("true_kwh").sum().alias("kwh"),
         (pl.col("voltage_mean_v") * pl.col("duration_s") / 3600.0).sum().alias("volt_h"),
         (pl.col("duration_s").filter(pl.col("voltage_mean_v").is_not_null()) / 3600.0).sum().alias("hours"),
     ).sort("day")
@@ -73,10 +73,10 @@ def round_trips(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
     A window runs from the end of one segment to the end of a later one at equal SOC (within the set points) and holds
     at least the set number of equivalent full cycles; the shortest such window is taken.
     """
-    rows = cycles.drop_nulls(["soc_end", "energy_kwh", "true_ah"])
+    rows = cycles.drop_nulls(["soc_end", "true_kwh", "true_ah"])
     soc, n = rows["soc_end"].to_numpy(), len(rows)
     into = (rows["kind"] == "charge").to_numpy()
-    ah, kwh = rows["true_ah"].to_numpy(), rows["energy_kwh"].to_numpy()
+    ah, kwh = rows["true_ah"].to_numpy(), rows["true_kwh"].to_numpy()
     sums = np.zeros((n + 1, 4))
     sums[1:] = np.cumsum(np.column_stack([ah * into, ah * ~into, kwh * into, kwh * ~into]), axis=0)
     cycle = sums[:, :2].sum(axis=1) / (2.0 * battery.nameplate_ah)

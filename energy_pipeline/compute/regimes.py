@@ -5,7 +5,7 @@ their own on both sides (METRICS F). Steps of a single cell's offset speak of it
 Next: `fit_levels.py`, which turns steps into levels of the fits.
 """
 
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -65,8 +65,9 @@ def _row(
     def day(k: int) -> date:
         return matrix.days[int(rows[k])]
 
+    early = day(max(change.low - 1, 0)) + timedelta(days=1)  # the step may lie in the gap before that day
     return {
-        "scope": scope, "pack": pack, "cell": cell, "day": day(change.index), "day_low": day(change.low),
+        "scope": scope, "pack": pack, "cell": cell, "day": day(change.index), "day_low": early,
         "day_high": day(change.high), "step_mv": change.step, "moved_share": share, "kind": kind,
     }
 

@@ -102,7 +102,8 @@ def _of_signal(
     change = current.held(t1, hold) - steps.current
     good &= np.abs(np.nan_to_num(change)) >= battery.resistance_step_c * battery.nameplate_ah
     good &= np.sign(np.nan_to_num(change)) == np.sign(steps.size)
-    volt = 1000.0 * (series.value[b] - series.value[np.maximum(a, 0)])
+    before = series.value[np.maximum(a, 0)] + _drift(series, a, steps, battery)
+    volt = 1000.0 * (series.value[b] - before)
     k = np.flatnonzero(good)
     return pl.DataFrame(
         {
@@ -111,6 +112,18 @@ def _of_signal(
         },
         schema_overrides={"signal": pl.String},
     )
+
+
+def _drift(series: Series, a: Int, steps: Steps, battery: BatterySettings) -> Float:
+    """Return how far the voltage moved by itself from its last reading to the step [V], under a steady current.
+
+    The slope of the last two readings is carried on to the step; nothing from rest, or where they lie too far apart.
+    """
+    k, j = np.maximum(a, 0), np.maximum(a - 1, 0)
+    apart = series.ts[k] - series.ts[j]
+    near = (apart > 0) & (apart <= battery.resistance_delay_s * SECOND_US) & ~steps.from_rest
+    slope = (series.value[k] - series.value[j]) / np.maximum(apart, 1)
+    return np.where(near, slope * (steps.before - series.ts[k]), 0.0)
 
 
 def _finish(
@@ -141,9 +154,15 @@ def _finish(
 
 
 def build_resistance(ctx: DeviceContext, resistance_steps: pl.DataFrame) -> pl.DataFrame:
-    """Build weekly medians per signal and SOC bin with at least the set number of steps, with the median's error."""
+    """Build weekly medians per signal and SOC bin with at least the set number of steps, with the median's error.
+
+    Where a week has enough starts from rest they alone count: other steps carry the polarisation of what came before.
+    """
     if resistance_steps.is_empty():
         return RESISTANCE.empty()
+    group = ["signal", "soc_bin", pl.col("day").dt.truncate("1w")]
+    enough = pl.col("from_rest").sum().over(group) >= ctx.battery.resistance_min_steps
+    resistance_steps = resistance_steps.filter(pl.col("from_rest") | ~enough)
     r = pl.col("r_0_90s_mohm")
     mad = (r - r.median()).abs().median()
     weeks = resistance_steps.with_columns(

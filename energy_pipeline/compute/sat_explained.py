@@ -129,12 +129,12 @@ def _rows(
                 "today_value": after, "share_mv": share, "share_low_mv": share - half, "share_high_mv": share + half,
             }
         rows.append(row)
-    first, last = int(np.bincount(level[early]).argmax()), int(np.bincount(level[late]).argmax())
+    first, last = _usual_level(level[early]), _usual_level(level[late])
     step = float(model.beta[last] - model.beta[first])
     at = np.zeros(len(model.beta))
     at[last] += 1.0
     at[first] -= 1.0
-    half = 1.96 * float(np.sqrt(max(at @ model.cov @ at, 0.0)))
+    half = 1.96 * float(np.sqrt(max(float(at @ model.cov @ at), 0.0)))
     total = float(np.median(y[late]) - np.median(y[early]))
     rows.append({"factor": "regime", "unit": "mV", "share_mv": step, "share_low_mv": step - half,
                  "share_high_mv": step + half, **base})
@@ -142,6 +142,11 @@ def _rows(
     rows.append({"factor": "total", "unit": "mV", "share_mv": total, "baseline_value": float(np.median(y[early])),
                  "today_value": float(np.median(y[late])), **base})
     return rows
+
+
+def _usual_level(level: Int) -> int:
+    """Return the level of most of the days."""
+    return int(np.argmax(np.bincount(level)))
 
 
 def _table(rows: list[dict[str, object]], ctx: DeviceContext) -> pl.DataFrame:

@@ -111,6 +111,7 @@ FINDINGS = {
     "outlier": Text("weicht vom eigenen Verlauf ab", "leaves its own course"),
     "offset_falling": Text("Abweichung fällt", "offset falling"),
     "offset_rising": Text("Abweichung steigt", "offset rising"),
+    "weak_cell": Text("zuerst leer: schwache Kapazität", "first empty: weak capacity"),
     "offset": Text("feste Abweichung", "static offset"),
 }
 IMBALANCE = {

@@ -91,9 +91,10 @@ class DueMonths:
             ]
         ).select("signal", pl.col("ts").to_physical(), pl.col("ts_end").to_physical())
         for signal, start, end in changed.iter_rows():
-            # The line into the event starts at the reading before it, and leaves an ignored stretch after its end.
+            # The line into an event starts at the reading before it; that over ignored readings ends after them.
             low, high = neighbours(usable(signal), start, start if end is None else end)
-            self.months.update(self.index.between(start if low is None else low, (end or start) if high is None else high))
+            last = start if end is None else end if high is None else high
+            self.months.update(self.index.between(start if low is None else low, last))
 
 
 def neighbours(times: Int, low: int, high: int) -> tuple[int | None, int | None]:

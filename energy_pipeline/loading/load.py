@@ -7,7 +7,7 @@ is repaired by the next load without parsing again. Next: `due_months.py` for wh
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -192,6 +192,7 @@ class _Load:
         self.lake, self.settings, self.device, self.now_s = lake, settings, device, now_s
         self.progress = progress or (lambda *_: None)
         self.handle = lake.open("readings")  # before anything is read: a concurrent load makes our commit fail
+        self.rejects_handle = lake.open("rejected_readings")
         self.number = numbers_of(self.handle, [f"load:{device}"])[f"load:{device}"] + 1
         self.zone = settings.zone_of(device)
         first = zones.month_bounds(self.zone, settings.first_month)[0]
@@ -394,7 +395,7 @@ class _Load:
         return _NOTHING[0] if signal in self.plan.rebuild else stored_rows(self.handle, self.device, signal)[0]
 
     def _commit(self, spool: Spool, due: DueMonths) -> None:
-        self._commit_rejects()
+        self._commit_rejects(self.rejects_handle)
         numbers = {f"load:{self.device}": self.number}
         numbers |= {f"{self.device}|{m}": self.number for m in due.months}
         rewritten = self._months_to_rewrite()
@@ -419,16 +420,27 @@ class _Load:
             commit_stream(self.handle, table, stream, None, numbers, metadata)
         else:
             commit_numbers(self.handle, numbers, metadata)
+        self._keep_rejects()
         _write_ledger(
-            self.lake, self.settings, self.device, self.number, self.ledger.files_frame(), self.ledger.signals_frame(), self.events
+            self.lake, self.settings, self.device, self.number, self.ledger.files_frame(),
+            self.ledger.signals_frame(), self.events,
         )
 
-    def _commit_rejects(self) -> None:
-        table = TABLES["rejected_readings"]
+    def _keep_rejects(self) -> None:
+        """Write the refused rows again where a slower load, which has failed since, put its own in their place."""
         handle = self.lake.open("rejected_readings")
-        quoted = ", ".join("'" + s.replace("'", "''") + "'" for s in sorted(self.plan.rebuild))
+        own = scan_table(handle, self.device, None).filter(pl.col("load") == self.number)
+        if own.select(pl.len()).collect().item() != sum(len(r) for r in self.rejects):
+            self._commit_rejects(handle)
+
+    def _commit_rejects(self, handle: DeltaTable) -> None:
+        table = TABLES["rejected_readings"]
         condition = f"device = '{self.device}' AND (load = {self.number}"
-        condition += f" OR signal IN ({quoted}))" if quoted else ")"
+        if self.plan.rebuild:
+            condition += f" OR signal IN ({_quoted(self.plan.rebuild)})"
+        if self.plan.forget:  # torn rows of long files belong to no signal
+            condition += f" OR (signal IS NULL AND path IN ({_quoted(self.plan.forget)}))"
+        condition += ")"
         if not self.rejects:
             if handle.file_uris(file_pruning_predicate=[("device", "=", self.device)]):
                 handle.delete(condition)
@@ -485,3 +497,8 @@ class _Load:
 def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     yield first
     yield from rest
+
+
+def _quoted(texts: Iterable[str]) -> str:
+    """Texts as a list of SQL literals."""
+    return ", ".join("'" + t.replace("'", "''") + "'" for t in sorted(texts))

@@ -246,6 +246,9 @@ CELL_HEALTH = Table(
         Column("pack_spread_charge_end_mv", F, "spread of its pack at the end of charge, median of 30 days", "mV"),
         Column("pack_spread_rest_mv", F, "spread of its pack at rest, median of 30 days", "mV"),
         Column("pack_spread_discharge_end_mv", F, "its pack at the end of discharge, median of 30 days", "mV"),
+        Column("pack_spread_charge_end_p90_mv", F, "the same as p95 - p5 over its cells", "mV"),
+        Column("pack_spread_rest_p90_mv", F, "the same as p95 - p5 over its cells", "mV"),
+        Column("pack_spread_discharge_end_p90_mv", F, "the same as p95 - p5 over its cells", "mV"),
         Column("offset_slope_per_year", F, "trend of its offset at the end of charge (GLS)", "mV/year"),
         Column("verdict", pl.String, "verdict on that trend"),
         Column("weakness_score", F, "mean of the robust scores behind the rank; larger is weaker", ""),
@@ -253,7 +256,7 @@ CELL_HEALTH = Table(
         Column("stuck_since_ts", UTC_TS, "start of that longest time without change"),
         Column("imbalance", pl.String, "ok, warn or critical: spread of its pack at rest and at the end of charge"),
         Column("temperature_spread_k", F, "warmest minus coolest sensor, median of the last 30 days", "K"),
-        Column("energy_lost_kwh", F, "energy of a full discharge that the system loses to its weakest cell", "kWh"),
+        Column("energy_lost_kwh", F, "energy per discharge left in the median cell when this cell, first empty, ends it", "kWh"),
         Column("finding", pl.String, "what to look at, as a code; null where nothing stands out"),
     ),
 )

@@ -26,6 +26,7 @@ CELL_ENDS = Table(
         CELL,
         Column("voltage_v", F, "cell voltage at that instant (interpolated, or held at rest)", "V"),
         Column("offset_mv", F, "cell minus the median of all cells at that instant", "mV"),
+        Column("lead_s", F, "at ends of discharge: how much earlier it stood where the median cell ends", "s"),
         Column("soc", F, "state of charge at the end of the segment", "%"),
     ),
 )

@@ -90,10 +90,11 @@ def test_the_zero_is_taken_off_with_the_segments_own_sign() -> None:
         {
             "start_ts": [START.astimezone(UTC)] * 2, "kind": ["charge", "discharge"], "file_sign": [-1, -1],
             "sign_contradiction": [False, False], "zero_current_a": [1.0, 1.0], "duration_s": [7200.0, 7200.0],
-            "charge_ah": [198.0, 202.0],
+            "charge_ah": [198.0, 202.0], "energy_kwh": [198.0 * 0.8, 202.0 * 0.8], "voltage_mean_v": [800.0, 800.0],
         }
     )
     assert with_true_charge(rows)["true_ah"].to_list() == [200.0, 200.0]
+    assert with_true_charge(rows)["true_kwh"].to_list() == pytest.approx([160.0, 160.0])
 
 
 def test_nothing_gives_an_empty_table() -> None:

@@ -1,10 +1,11 @@
 """Findings about cells: outliers that leave their own course, static offsets, ranks, ends of charge and discharge."""
 
+import numpy as np
 import polars as pl
 import pytest
 from plants import START, Charger, SatPlant, context, signals_table
 
-from energy_pipeline.compute.cell_ends import build_cell_ends
+from energy_pipeline.compute.cell_ends import build_cell_ends, lead_times
 from energy_pipeline.compute.cell_health import build_cell_health
 from energy_pipeline.compute.charge_cycles import build_charge_cycles
 from energy_pipeline.compute.degradation_fits import build_degradation_fits
@@ -58,6 +59,30 @@ def test_offsets_at_both_ends_and_at_rest_come_from_the_readings() -> None:
     assert rows["pack_spread_rest_mv"].unique().to_list() == pytest.approx([12.0], abs=0.1)
     assert rows["imbalance"].unique().to_list() == ["ok"]
     assert rows.filter(pl.col("cell") == 3)["offset_rest_mv"][0] == pytest.approx(12.0, abs=0.1)
+
+
+def test_a_cell_that_runs_empty_first_is_weak_and_one_with_a_sensor_offset_is_not() -> None:
+    plant = Charger(days=8, packs=1, cells=30, soc_low=3.0, offsets_mv={4: -20.0}, cell_step_s=60.0, noise_mv=0.5)
+    weak = Charger(days=8, packs=1, cells=30, soc_low=3.0, capacity_ah=280.0, cell_step_s=60.0, noise_mv=0.5)
+    hours = weak.hours(60.0, (13 + 7 * 9) % 60.0)
+    lost = np.round(plant.voltage_at(hours) - 0.03 * np.clip(20 - plant.soc_at(hours), 0, 20) / 17, 3)
+    frame = plant.frame()
+    ninth = frame.filter(pl.col("signal") == "bms1_p1_v10").with_columns(pl.Series("value", lost))
+    readings = pl.concat([frame.filter(pl.col("signal") != "bms1_p1_v10"), ninth]).lazy()
+    cycles = build_charge_cycles(plant.ctx, "2024-03", readings)
+    ends = build_cell_ends(plant.ctx, "2024-03", readings, cycles)
+    rows = build_cell_health(plant.ctx, SAT_DAILY.empty(), cycles, ends, DEGRADATION_FITS.empty(), DAILY)
+    assert dict(rows.drop_nulls("finding").select("cell", "finding").iter_rows()) == {5: "offset", 10: "weak_cell"}
+
+
+def test_the_lead_of_a_weak_cell_is_measured_in_time() -> None:
+    end = np.array([0])
+    instants = np.arange(0, -1200, -60, dtype=np.int64)[None] * 1_000_000
+    seconds = instants[0] / 1e6
+    healthy = 3.10 - 0.0002 * (seconds + 1200)
+    weak = 3.10 - 0.0002 * (seconds + 1200 + 250)
+    levels = np.stack([healthy, healthy, healthy + 0.001, weak])[:, None, :]
+    assert lead_times(levels, instants, end, 0.8)[:, 0].tolist() == pytest.approx([0.0, 0.0, 0.0, 250.0])
 
 
 def test_every_value_stays_with_its_own_cell_among_many() -> None:

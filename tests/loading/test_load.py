@@ -379,3 +379,15 @@ def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(site, monkeypat
     assert plant.readings()["value"].to_list() == [1, 2, 3, 4, 5, 6, 7]
     assert plant.account("com_ap")["rows_duplicate"] == 0
     assert_closed(plant)
+
+
+def test_torn_rows_of_a_long_file_are_refused_once_also_when_it_is_read_again(site):
+    toml = ('[[source]]\nname = "long"\nglob = "m1/*"\nkey_column = "what"\nvalue_column = "v"\n'
+            'columns = [{ column = "P", signal = "com_ap" }]\n')
+    text = "ts,what,v\n2024-03-05 00:00:00,P,1\n2024-03-05 00:00:30\n2024-03-05 00:01:00,P,2\n"
+    plant = site({"m1/it's.csv": text}, toml)
+    plant.load()
+    plant.write("m1/it's.csv", text.replace("P,2", "P,3"))
+    plant.load()
+    assert plant.rejects().select("line", "signal", "reason").rows() == [(3, None, "wrong_field_count")]
+    assert plant.readings()["value"].to_list() == [1, 3]

@@ -71,7 +71,7 @@ def test_a_day_appended_in_mid_month_makes_one_month_due(site):
     plant.load()
     assert plant.aggregate() == ["2024-01", "2024-02", "2024-03", "2024-04"]
     assert plant.due() == []
-    plant.write("m1/com_ap.csv", "2024-04-29 00:00:00,1\n", append=True)
+    plant.write("m1/com_ap.csv", "2024-04-28 10:00:00,1\n", append=True)
     plant.write("m1/late.csv", csv_text("com_ap", [("2024-02-15 12:00:00", 5)]))
     plant.load()
     assert plant.due() == ["2024-02", "2024-04"]

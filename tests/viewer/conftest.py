@@ -118,6 +118,13 @@ class Tab:
         self.page.wait_for_timeout(pause * 1000)
         return self
 
+    def until(self, words: str, seconds: float = 15) -> str:
+        """Wait until `words` stand on the page and nothing loads; return the text."""
+        deadline = time.monotonic() + seconds
+        while words not in self.text() and time.monotonic() < deadline:
+            self.page.wait_for_timeout(100)
+        return self.settled(0.1).text()
+
     def text(self) -> str:
         """Return all visible text, also that of shadow roots."""
         return self.page.evaluate(

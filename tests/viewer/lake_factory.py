@@ -51,6 +51,12 @@ class Plan:
         return datetime(d.year, d.month, d.day, tzinfo=ZONE).astimezone(UTC)
 
     @property
+    def end(self) -> datetime:
+        """First instant after the last day, UTC."""
+        d = self.first_day + timedelta(days=self.days)
+        return datetime(d.year, d.month, d.day, tzinfo=ZONE).astimezone(UTC)
+
+    @property
     def gap(self) -> tuple[date, date]:
         """First and last day without data."""
         first = self.first_day + timedelta(days=self.gap_from)

@@ -61,7 +61,7 @@ def _all_signals(plan: "Plan") -> list[tuple[str, str]]:
 
 def _instants(plan: "Plan") -> np.ndarray:
     start = np.datetime64(plan.start.replace(tzinfo=None), "s")
-    ts = start + np.arange(plan.days * 288) * np.timedelta64(300, "s")
+    ts = np.arange(start, np.datetime64(plan.end.replace(tzinfo=None), "s"), np.timedelta64(300, "s"))
     a, b = plan.gap
     return ts[(ts < np.datetime64(a)) | (ts >= np.datetime64(b + timedelta(days=1)))]
 
@@ -186,7 +186,7 @@ def _readings(plan: "Plan", fine: pl.DataFrame, rng: np.random.Generator) -> pl.
 def _signals(plan: "Plan") -> pl.DataFrame:
     every = [(m, s) for m in plan.meters for s in METER_SIGNALS]
     every += [(plan.bess, s) for s in (*BESS_SIGNALS, *cell_signals(plan), *cell_signals(plan, "t"))]
-    first, last = plan.start, plan.start + timedelta(days=plan.days) - timedelta(seconds=30)
+    first, last = plan.start, plan.end - timedelta(seconds=30)
     rows = []
     for i, (device, signal) in enumerate(every):
         info = describe_signal(signal)

@@ -3,6 +3,7 @@
 Next: `figures.py` for the house style.
 """
 
+import math
 from collections.abc import Sequence
 from datetime import date, datetime
 
@@ -53,7 +54,8 @@ def daily_bars(
             clock=False,
             digits=1,
         )
-    fig.y_range.start = None if any((np.nan if v is None else v) < 0 for g in groups for v in g[1]) else 0
+    if not any(v is not None and v < 0 for _, values, _ in groups for v in values):
+        fig.y_range.start = 0
     if len(groups) > 1:
         legend_below(fig)
     else:
@@ -135,11 +137,21 @@ def color_bar(mapper: LinearColorMapper, texts: Texts, title: str) -> ColorBar:
 
 
 def histogram(
-    values: np.ndarray, texts: Texts, *, x_label: str, y_label: str, bins: int = 30, height: int = 250
+    values: np.ndarray,
+    texts: Texts,
+    *,
+    x_label: str,
+    y_label: str,
+    step: float = 1.0,
+    bins: int = 32,
+    height: int = 250,
 ) -> figure:
-    """Return a histogram."""
+    """Return a histogram whose bins are whole multiples of `step`, so that a quantum makes no comb."""
     fig = base_figure(texts, height=height, x_label=x_label, y_label=y_label)
-    counts, edges = np.histogram(values, bins=min(bins, max(int(np.sqrt(values.size) * 2), 6)))
+    width = step * max(math.ceil((values.max() - values.min()) / step / bins), 1)
+    first = (math.floor(values.min() / width) - 0.5) * width
+    edges = np.arange(first, values.max() + width, width)
+    counts, edges = np.histogram(values, bins=edges)
     source = ColumnDataSource({"top": counts, "left": edges[:-1], "right": edges[1:]})
     drawn = fig.quad(
         top="top",
@@ -151,13 +163,8 @@ def histogram(
         fill_alpha=0.85,
         line_color=None,
     )
-    add_hover(
-        fig,
-        texts,
-        [(texts("word.from"), "left"), (texts("word.to"), "right"), (y_label, "top")],
-        renderers=[drawn],
-        digits=1,
-    )
+    tips = [(texts("word.from"), "left"), (texts("word.to"), "right"), (y_label, "top")]
+    add_hover(fig, texts, tips, renderers=[drawn], digits=1)
     fig.y_range.start = 0
     return fig
 

@@ -16,6 +16,7 @@ from viewer.components import html
 from viewer.components.downloads import download_buttons
 from viewer.texts import Texts
 
+TIME_WIDTH = 156
 FORMATTED = {"number", "percent", "date", "time"}
 GRID_CSS = """
 .tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding:6px 8px; }
@@ -95,7 +96,7 @@ def grid(
         margin=(0, 0, 10, 0),
         titles={f.column: f.title for f in fields},
         formatters={f.column: _formatter(f, texts) for f in fields if f.kind in FORMATTED},
-        widths={f.column: f"{f.width}%" for f in fields if f.width},
+        widths={f.column: f"{f.width}%" if f.width else TIME_WIDTH for f in fields if f.width or f.kind == "time"},
         text_align={f.column: "right" if f.kind in {"number", "percent"} else "left" for f in fields},
         header_align={f.column: "right" if f.kind in {"number", "percent"} else "left" for f in fields},
         header_filters={f.column: {"type": "input", "func": "like", "placeholder": "…"} for f in fields if f.filter},
@@ -152,7 +153,7 @@ def _formatter(field: Field, texts: Texts) -> dict | DateFormatter:
         "type": "money",
         "decimal": decimal,
         "thousand": thousand,
-        "precision": digits or False,
+        "precision": digits,
         "symbol": " %" if field.kind == "percent" else "",
         "symbolAfter": True,
         "negativeSign": "−",

@@ -11,7 +11,7 @@ import panel as pn
 
 from viewer.theme import STATUS
 
-LONG_VALUE = 13
+LONG_VALUE = 11
 CSS = f"""
 :host {{ --ok:{STATUS["ok"]}; --warn:{STATUS["warn"]}; --bad:{STATUS["bad"]}; --none:{STATUS["none"]};
   --info:{STATUS["info"]}; --line:color-mix(in srgb, currentColor 16%, transparent);

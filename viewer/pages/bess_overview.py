@@ -76,8 +76,8 @@ class BessOverview(DevicePage):
 
     async def changed(self, names: set[str]) -> None:
         """Follow the selection."""
-        if "device" in names:
-            await self.session.read(self._read_signals)
+        del names
+        await self.session.read(self._read_signals)
         await self.session.apply(lambda: (self.toolbar.sync(), self._tabs.sync()))
         await self.fill()
 
@@ -116,12 +116,12 @@ class BessOverview(DevicePage):
                 )
         if cycles.get("charge_kwh"):
             note = t("bess.charges", n=int(cycles["charge_count"]))
-            out.append(html.Card(t("bess.charged"), *_split(t.with_unit(cycles["charge_kwh"], "kWh")), note))
-            out.append(html.Card(t("bess.discharged"), *_split(t.with_unit(cycles["discharge_kwh"], "kWh")), "DC"))
+            out.append(html.Card(t("bess.charged"), *t.split(t.with_unit(cycles["charge_kwh"], "kWh")), note))
+            out.append(html.Card(t("bess.discharged"), *t.split(t.with_unit(cycles["discharge_kwh"], "kWh")), "DC"))
         if auxiliary is not None:
             share = auxiliary / cycles["charge_kwh"] if cycles.get("charge_kwh") else None
             note = t("bess.aux_share", share=t.percent(share, 1)) if share is not None else ""
-            out.append(html.Card(t("bess.auxiliary"), *_split(t.with_unit(auxiliary, "kWh")), note))
+            out.append(html.Card(t("bess.auxiliary"), *t.split(t.with_unit(auxiliary, "kWh")), note))
         if found is not None:
             hours = sum(a.hours for a in found)
             note, level = (t("bess.alarm_spans", n=len(found)), "bad") if found else (t("status.no_alarm"), "ok")
@@ -292,8 +292,3 @@ class BessOverview(DevicePage):
             Field("coverage", t("table.coverage"), "percent", 0),
         ]
         return grid(frame, fields, t, f"statistics_{device.name}_{group}")
-
-
-def _split(text: str) -> tuple[str, str]:
-    value, _, unit = text.rpartition(" ")
-    return (value, unit) if value else (text, "")

@@ -89,8 +89,8 @@ class Compare(DevicePage):
 
     async def changed(self, names: set[str]) -> None:
         """Follow the selection; other devices bring other common signals."""
-        if names & {"device", "device2"}:
-            await self.session.read(self._read_pair)
+        del names
+        await self.session.read(self._read_pair)
         await self.session.apply(self._sync)
         await self.fill()
 

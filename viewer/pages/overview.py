@@ -18,7 +18,7 @@ from viewer.components.downloads import download_buttons
 from viewer.components.panel import Panel
 from viewer.pages.base import Page
 from viewer.store import TableMissing
-from viewer.texts import Texts
+from viewer.texts import DASH, Texts
 
 HOT_C, WARM_C = 45.0, 35.0
 GOOD_COVERAGE, POOR_COVERAGE = 0.9, 0.5
@@ -98,7 +98,9 @@ def fleet_cards(fleet: pl.DataFrame, checks: pl.DataFrame | None, t: Texts) -> l
     last = fleet["last_ts"].max()
     return [
         html.Card(t("overview.systems"), str(kinds.count("bess")), "", t("overview.meters", n=kinds.count("meter"))),
-        html.Card(t("overview.import30"), *_scaled(fleet["import_kwh_30d"].sum(), t), t("overview.days30")),
+        html.Card(
+            t("overview.import30"), *t.split(t.with_unit(fleet["import_kwh_30d"].sum(), "kWh")), t("overview.days30")
+        ),
         html.Card(t("overview.alarm"), t.number(alarm, 1), "h", t("overview.days30"), "warn" if alarm else "ok"),
         html.Card(
             t("overview.falling"),
@@ -179,13 +181,15 @@ def trend(row: dict, t: Texts) -> Status:
 
 def energy_text(row: dict, t: Texts) -> tuple[str, str]:
     """Return the energy of 30 days and a line below."""
-    main = f"{t.with_unit(row['import_kwh_30d'], 'kWh')} {t('word.import')}"
+    main = "" if row["import_kwh_30d"] is None else f"{t.with_unit(row['import_kwh_30d'], 'kWh')} {t('word.import')}"
     below = [f"{t.with_unit(row['export_kwh_30d'], 'kWh')} {t('word.export')}"] if row["export_kwh_30d"] else []
     if row["peak_kw_30d"] is not None:
         below.append(f"{t('word.peak')} {t.with_unit(row['peak_kw_30d'], 'kW')}")
     if row["efc"] is not None:
         below.append(f"{t.number(row['efc'], 0)} {t('bess.efc_short')}")
-    return main, " · ".join(below)
+    if not main and below:
+        main = below.pop(0)
+    return main or DASH, " · ".join(below)
 
 
 def device_line(row: dict, checks: pl.DataFrame | None, t: Texts, query: str) -> str:
@@ -218,12 +222,6 @@ def _answer(question: str, status: Status) -> str:
         f'<div class="q"><div class="t">{escape(question)}</div><div class="w">{html.badge(status.word, status.level).markup}'
         f'</div><div class="d">{escape(status.detail)}</div></div>'
     )
-
-
-def _scaled(kwh: float | None, t: Texts) -> tuple[str, str]:
-    text = t.with_unit(kwh, "kWh")
-    value, _, unit = text.rpartition(" ")
-    return (value, unit) if value else (text, "")
 
 
 def _age_hours(last: datetime | None) -> float | None:

@@ -38,6 +38,7 @@ class HeatMapTab(Tab):
         )
         self._pick.param.watch(self._quantity_picked, "value")
         self._limits = pmui.EditableRangeSlider(
+            format="0.000",
             label=t("heat.limits"),
             start=0.0,
             end=1.0,

@@ -86,7 +86,7 @@ class PackTrends(Tab):
         projected = [
             t.number(v, 2 if u == "%" else 1) + f" {u}"
             if v is not None and (r or 9) <= 3
-            else t("projection.outside" if w in TREND else "projection.no_trend")
+            else (t("projection.outside") if w in TREND else t.code("verdict", w))
             for v, u, r, w in rows.select("projection_5000", "unit", "extrapolation_ratio_5000", "verdict").iter_rows()
         ]
         frame = rows.with_columns(

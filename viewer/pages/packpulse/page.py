@@ -26,6 +26,7 @@ from viewer.pages.packpulse.heat_map import HeatMapTab
 from viewer.pages.packpulse.pack_trends import PackTrends
 from viewer.pages.packpulse.sat_overview import SatOverview
 from viewer.pages.packpulse.tab import Context, Tab
+from viewer.pages.packpulse.verdict import status_of
 from viewer.selection import cell_name
 from viewer.store import TableBroken, TableMissing
 
@@ -232,7 +233,7 @@ class PackPulse(DevicePage):
                     t.number(system["slope_per_year"], 2, sign=True),
                     f"%/{t('word.year_short')}",
                     t.code("verdict", system["verdict"]),
-                    "warn" if system["verdict"] == "falling" else "none",
+                    status_of(system["verdict"]),
                 )
             )
         return out

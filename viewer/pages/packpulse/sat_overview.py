@@ -110,21 +110,11 @@ class SatOverview(Tab):
 
     def _render_explained(self, rows: pl.DataFrame) -> list[object]:
         t = self.texts
-        known = [
-            c
-            for c in ("factor", "baseline_value", "today_value", "coefficient_mv", "coefficient_se", "effect_mv")
-            if c in rows.columns
-        ]
+        numbers = ("baseline_value", "today_value", "coefficient_mv", "coefficient_se", "share_mv", "share_low_mv")
         fields = [
-            Field(
-                c,
-                t(f"explained.{c}"),
-                "text" if c == "factor" else "number",
-                2,
-                codes="factor" if c == "factor" else "",
-            )
-            for c in known
+            Field("factor", t("explained.factor"), codes="factor"),
+            Field("unit", t("word.unit")),
+            *(Field(c, t(f"explained.{c}"), "number", 2) for c in (*numbers, "share_high_mv")),
+            Field("reason", t("explained.reason"), codes="factor"),
         ]
-        if "unit" in rows.columns:
-            fields.insert(1, Field("unit", t("word.unit")))
         return small_table(rows, fields, t, "sat_explained")

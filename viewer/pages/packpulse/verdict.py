@@ -119,7 +119,7 @@ def projection_rows(fit: dict, t: Texts) -> list[tuple[str, str, str, str]]:
                 f"{t.number(low, d)} … {t.number(high, d)} {fit['unit']}",
             )
         else:
-            level = t("projection.outside") if fit["verdict"] in TREND else t("projection.no_trend")
+            level = t("projection.outside") if fit["verdict"] in TREND else t.code("verdict", fit["verdict"])
             interval = DASHES
         out.append((t.number(cycles, 0), level, interval, f"{t.number(ratio, 1)} ×" if ratio is not None else DASHES))
     return out

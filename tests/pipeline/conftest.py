@@ -1,0 +1,57 @@
+"""Fixtures of the end-to-end tests: a whole pipeline on a Dagster instance of its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+from dagster import DagsterInstance
+
+from energy_pipeline.build import build_definitions
+from energy_pipeline.resources.lake import Lake
+from energy_pipeline.resources.site import SiteResource
+from energy_pipeline.runner import Observer, RunSummary, run_due
+from energy_pipeline.work import Work
+
+
+@dataclass
+class Pipeline:
+    """A settings file and everything that `energy-pipeline run` does with it."""
+
+    settings_file: Path
+    instance: DagsterInstance
+
+    def __post_init__(self) -> None:
+        self.site = SiteResource(settings_file=str(self.settings_file))
+        self.started: list[Work] = []
+
+    @property
+    def lake(self) -> Lake:
+        """The lake of the settings."""
+        return self.site.lake()
+
+    def run(self) -> RunSummary:
+        """Do what is due."""
+        self.started.clear()
+        observer = Observer(self.started.append, lambda *_: None)
+        return run_due(build_definitions(self.site), self.site, self.instance, observer)
+
+    def read(self, table: str, device: str | None = None) -> pl.DataFrame:
+        """Read a table."""
+        return self.lake.read(table, device)
+
+
+@pytest.fixture(scope="module")
+def pipeline_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Pipeline]:
+    """Factory of pipelines, each on an ephemeral instance."""
+    opened: list[DagsterInstance] = []
+
+    def make(settings_file: Path) -> Pipeline:
+        instance = DagsterInstance.ephemeral(tempdir=str(tmp_path_factory.mktemp("dagster")))
+        opened.append(instance)
+        return Pipeline(settings_file, instance)
+
+    yield make
+    for instance in opened:
+        instance.dispose()

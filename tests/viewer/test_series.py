@@ -1,0 +1,129 @@
+"""Thinning never loses a peak, the level fits the span, and local time is right on the days the clocks change."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from viewer.series import (
+    Columns,
+    EmptyWindow,
+    UnknownSignal,
+    choose_level,
+    envelope_runs,
+    load_series,
+    thin,
+    to_us,
+)
+from viewer.store import Store
+from viewer.wallclock import day_start, from_wall_ms, local_to_utc, to_wall, wall_ms
+
+BERLIN = ZoneInfo("Europe/Berlin")
+STEP_US = 300_000_000
+
+
+def columns(n: int, seed: int = 3) -> Columns:
+    rng = np.random.default_rng(seed)
+    mean = rng.normal(0, 1, n)
+    return Columns(np.arange(n, dtype=np.int64) * STEP_US, mean, mean - 1, mean + 1)
+
+
+@pytest.mark.parametrize("place", [0, 1, 777, 49_998, 49_999])
+def test_no_single_reading_peak_vanishes_however_few_points_are_kept(place: int) -> None:
+    data = columns(50_000)
+    data.high[place], data.low[place] = 500.0, -500.0
+    for points in (100, 400, 1600):
+        _, _, low, high, _, _ = thin(data, points, 1.5 * STEP_US)
+        assert np.nanmax(high) == 500.0
+        assert np.nanmin(low) == -500.0
+
+
+def test_thinning_keeps_first_and_last_point_and_about_the_points_wanted() -> None:
+    data = columns(50_000)
+    ts, _, _, _, gaps, shown = thin(data, 1600, 1.5 * STEP_US)
+    assert ts[0] == data.ts[0]
+    assert ts[-1] == data.ts[-1]
+    assert shown <= 1602
+    assert gaps == 0
+
+
+def test_a_gap_breaks_the_line_and_the_envelope() -> None:
+    data = columns(3000)
+    data.ts[1000:] += 3 * 86_400_000_000
+    ts, mean, low, high, gaps, _ = thin(data, 500, 1.5 * STEP_US)
+    assert gaps == 1
+    assert np.isnan(mean).sum() == 1
+    broken = int(np.flatnonzero(np.isnan(mean))[0])
+    assert data.ts[999] <= ts[broken] < data.ts[1000]
+    assert np.all(np.diff(ts) > 0)
+
+
+def test_the_envelope_holds_the_extremes_in_one_piece_per_run(store: Store, plan: object) -> None:
+    start = plan.start
+    result = load_series(store, "m1", "com_ap", start, start + timedelta(days=plan.days), 400)
+    runs = envelope_runs(result, 200)
+    assert len(runs) == 2
+    assert max(np.nanmax(high) for _, _, high in runs) == np.nanmax(result.high)
+    assert min(np.nanmin(low) for _, low, _ in runs) == np.nanmin(result.low)
+
+
+@pytest.mark.parametrize(
+    ("days", "kind", "level"),
+    [
+        (1, "gauge", "raw"),
+        (7, "gauge", "5min"),
+        (30, "gauge", "15min"),
+        (90, "gauge", "1h"),
+        (900, "gauge", "1d"),
+        (1, "interval", "5min"),
+    ],
+)
+def test_the_level_is_the_finest_that_is_not_too_much(days: float, kind: str, level: str) -> None:
+    assert choose_level(days * 86_400, 1600, kind) == level
+
+
+def test_a_level_holds_the_peak_of_the_finer_one(store: Store, plan: object) -> None:
+    start, end = plan.start, plan.end
+    fine, coarse = (load_series(store, "m1", "com_ap", start, end, 10**6, level=level) for level in ("5min", "1d"))
+    assert np.nanmax(coarse.high) == np.nanmax(fine.high)
+    assert coarse.points_held < fine.points_held
+
+
+def test_raw_readings_equal_the_table(store: Store, plan: object) -> None:
+    end = plan.end
+    result = load_series(store, "m1", "com_ap", end - timedelta(hours=5), end, 10_000)
+    assert result.resolution == "raw"
+    assert result.points_shown == result.points_held == 600
+
+
+def test_a_window_without_values_is_empty_and_not_an_error(store: Store, plan: object) -> None:
+    gap = day_start(plan.gap[0], BERLIN)
+    result = load_series(store, "m1", "com_ap", gap + timedelta(hours=4), gap + timedelta(hours=60))
+    assert result.points_held == 0
+    assert result.actual_start is None
+
+
+def test_wrong_windows_and_signals_say_what_to_do(store: Store, plan: object) -> None:
+    with pytest.raises(EmptyWindow, match="swap"):
+        load_series(store, "m1", "com_ap", plan.start, plan.start)
+    with pytest.raises(UnknownSignal, match="com_ap"):
+        load_series(store, "m1", "nothing", plan.start, plan.start + timedelta(days=1))
+
+
+def test_wall_clock_skips_an_hour_in_spring_and_repeats_one_in_autumn() -> None:
+    spring = datetime(2025, 3, 30, 0, 30, tzinfo=UTC)
+    wall = to_wall(np.array([to_us(spring), to_us(spring + timedelta(hours=1))]), BERLIN)
+    assert wall[1] - wall[0] == np.timedelta64(2, "h")
+    autumn = datetime(2025, 10, 26, 0, 30, tzinfo=UTC)
+    wall = to_wall(np.array([to_us(autumn), to_us(autumn + timedelta(hours=1))]), BERLIN)
+    assert wall[1] == wall[0]
+
+
+def test_the_way_back_takes_the_first_of_two_hours_and_moves_a_missing_one_forward() -> None:
+    twice = datetime(2025, 10, 26, 2, 30)  # noqa: DTZ001 - wall clock
+    assert local_to_utc(twice, BERLIN) == datetime(2025, 10, 26, 0, 30, tzinfo=UTC)
+    missing = datetime(2025, 3, 30, 2, 30)  # noqa: DTZ001 - wall clock
+    assert local_to_utc(missing, BERLIN) == datetime(2025, 3, 30, 1, 30, tzinfo=UTC)
+    moment = datetime(2025, 7, 1, 10, 15, tzinfo=UTC)
+    assert from_wall_ms(wall_ms(moment, BERLIN), BERLIN) == moment

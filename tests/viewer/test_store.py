@@ -1,0 +1,79 @@
+"""The store reads what the lake holds, follows new versions, and says what is missing or broken."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import write_deltalake
+
+from energy_pipeline.settings import Settings
+from tests.viewer.lake_factory import write_table
+from viewer import store as module
+from viewer.store import Store, TableBroken, TableMissing
+
+EVENT = {"device": "m1", "signal": "pos_ae", "ts": None, "kind": "reset", "old": 5.0, "new": 0.0, "booked_kwh": 0.0}
+
+
+def events(n: int) -> pl.DataFrame:
+    frame = pl.DataFrame([EVENT] * n).drop("ts")
+    ts = pl.datetime_range(
+        pl.datetime(2025, 1, 1), pl.datetime(2025, 1, n), "1d", time_zone="UTC", time_unit="us", eager=True
+    )
+    return frame.with_columns(
+        ts.alias("ts"), pl.lit(value=False).alias("provisional"), pl.lit(value=False).alias("overruled")
+    )
+
+
+def test_a_missing_table_names_itself_and_the_command(tmp_path: Path) -> None:
+    with pytest.raises(TableMissing) as caught:
+        Store(Settings(lake=str(tmp_path))).frame("signals")
+    assert caught.value.table == "signals"
+    assert caught.value.command == "energy-pipeline run"
+
+
+def test_a_broken_table_is_told_from_a_missing_one(tmp_path: Path) -> None:
+    write_table(tmp_path, "counter_events", events(2))
+    for file in tmp_path.glob("counter_events/**/*.parquet"):
+        file.unlink()
+    with pytest.raises(TableBroken, match="counter_events"):
+        Store(Settings(lake=str(tmp_path))).frame("counter_events")
+
+
+def test_a_new_version_is_seen_and_the_old_rows_are_not_served_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RECHECK_S", 0.0)
+    write_table(tmp_path, "counter_events", events(2))
+    store = Store(Settings(lake=str(tmp_path)))
+    assert store.frame("counter_events").height == 2
+    before = store.versions()["counter_events"]
+    write_table(tmp_path, "counter_events", events(5))
+    assert store.frame("counter_events").height == 5
+    assert store.versions()["counter_events"] == before + 1
+
+
+def test_the_cache_serves_the_same_frame_and_stays_within_its_bound(settings: Settings) -> None:
+    store = Store(settings, cache_bytes=200_000)
+    assert store.frame("meter_peaks") is store.frame("meter_peaks")
+    for device in ("m1", "m2"):
+        for signal in ("com_ap", "pf", "pos_ae"):
+            store.frame("resolution_1h", where={"device": device, "signal": signal})
+    assert store._held_bytes <= 200_000
+
+
+def test_where_and_months_select_rows(store: Store) -> None:
+    rows = store.frame("meter_daily", where={"device": "m1"}, months=("2024-10", "2024-11"))
+    assert rows["device"].unique().to_list() == ["m1"]
+    assert sorted(rows["month"].unique().to_list()) == ["2024-10", "2024-11"]
+
+
+def test_a_table_without_a_column_is_reported_as_broken(tmp_path: Path) -> None:
+    write_deltalake(str(tmp_path / "counter_events"), events(2).drop("kind").to_arrow())
+    with pytest.raises(TableBroken, match="kind"):
+        Store(Settings(lake=str(tmp_path))).frame("counter_events", ["kind"])
+
+
+def test_versions_name_every_table(store: Store) -> None:
+    versions = store.versions()
+    assert versions["signals"] == 0
+    assert "readings" in versions

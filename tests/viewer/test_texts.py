@@ -1,0 +1,87 @@
+"""Every text exists in both languages, and numbers and dates are written as each language does."""
+
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+from string import Formatter
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from viewer.pages import PAGES
+from viewer.selection import PAGES as NAMES
+from viewer.selection import RANGES
+from viewer.texts import Texts, UnknownText
+from viewer.words import ALL, PARTS
+
+VIEWER = Path(__file__).parents[2] / "viewer"
+DE, EN = Texts("de"), Texts("en")
+
+
+def keys_in_code() -> set[str]:
+    groups = {k.split(".")[0] for k in ALL}
+    found: set[str] = set()
+    for file in VIEWER.rglob("*.py"):
+        if "words" not in file.parts:
+            found |= set(re.findall(r'"([a-z0-9_]+(?:\.[a-z0-9_]+)+)"', file.read_text(encoding="utf-8")))
+    return {k for k in found if k.split(".")[0] in groups}
+
+
+def test_every_key_that_the_code_names_has_words() -> None:
+    assert keys_in_code() - set(ALL) == set()
+
+
+def test_every_key_stands_in_one_dictionary_only() -> None:
+    assert sum(len(p) for p in PARTS) == len(ALL)
+
+
+@pytest.mark.parametrize("key", sorted(ALL))
+def test_both_languages_have_the_same_fields(key: str) -> None:
+    german, english = ({f for _, f, _, _ in Formatter().parse(text) if f} for text in ALL[key])
+    assert german == english
+    assert bool(ALL[key][0]) == bool(ALL[key][1])
+
+
+def test_pages_and_ranges_have_names() -> None:
+    assert list(PAGES) == list(NAMES)
+    for lang in (DE, EN):
+        assert all(lang(f"page.{p}") for p in PAGES)
+        assert all(lang(f"range.{r}") for r in RANGES)
+
+
+def test_an_unknown_key_is_an_error_and_not_an_empty_screen() -> None:
+    with pytest.raises(UnknownText):
+        DE("nothing.here")
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "german", "english"),
+    [
+        (1234567.891, 1, "1.234.567,9", "1,234,567.9"),
+        (-0.04, 1, "0,0", "0.0"),
+        (-2.5, 1, "−2,5", "−2.5"),
+        (0.0, None, "0", "0"),
+        (0.00024, None, "0,000240", "0.000240"),
+        (None, 2, "–", "–"),
+        (float("nan"), 2, "–", "–"),
+    ],
+)
+def test_numbers_follow_the_language(value: float | None, digits: int | None, german: str, english: str) -> None:
+    assert DE.number(value, digits) == german
+    assert EN.number(value, digits) == english
+
+
+def test_large_units_are_scaled() -> None:
+    assert DE.with_unit(18_700.0, "kWh") == "18,70 MWh"
+    assert EN.with_unit(999.0, "kW") == "999 kW"
+
+
+def test_dates_are_local() -> None:
+    moment = datetime(2025, 6, 30, 22, 30, tzinfo=UTC)
+    assert DE.datetime(moment, ZoneInfo("Europe/Berlin")) == "01.07.2025 00:30"
+    assert EN.date(date(2025, 7, 1)) == "2025-07-01"
+
+
+def test_an_unknown_code_is_shown_as_it_is() -> None:
+    assert DE.code("verdict", "falling") == "fällt"
+    assert DE.code("verdict", "brand_new") == "brand_new"
