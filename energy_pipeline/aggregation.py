@@ -227,7 +227,8 @@ def _with_neighbours(task: _Task, rows: pl.DataFrame, registers: list[str]) -> p
 
 def _outwards(task: _Task, before: bool) -> list[str]:
     """Stored months from this one outwards."""
-    stored = sorted({p["month"] for p in task.readings.partitions(file_pruning_predicate=[("device", "=", task.device)])})
+    own = [("device", "=", task.device)]
+    stored = sorted({p["month"] for p in task.readings.partitions(file_pruning_predicate=own)})
     if before:
         return [m for m in reversed(stored) if m <= task.month]
     return [m for m in stored if m >= task.month]

@@ -53,7 +53,7 @@ def build_cell_health(
     frame = frame.join(spreads, on="pack", how="left", nulls_equal=True, maintain_order="left")
     frame = _temperatures(frame, ctx, daily, last)
     frame = rank_cells(frame).with_columns(
-        _weak(frame, ctx.battery),
+        _weak(frame, ctx.battery), _resistive(frame, ctx.battery),
         (pl.col("stuck_hours") >= ctx.battery.stuck_h).fill_null(value=False).alias("stuck"),
         pl.col("outlier").fill_null(value=False), pl.lit(ctx.device).alias("device"),
         _energy_lost(charge_cycles, last, ctx.battery), _imbalance(ctx.battery),
@@ -213,6 +213,16 @@ def _weak(frame: pl.DataFrame, battery: BatterySettings) -> pl.Series:
     return pl.Series("weak", (z < -battery.outlier_z) & (value <= -battery.outlier_mv))
 
 
+def _resistive(frame: pl.DataFrame, battery: BatterySettings) -> pl.Series:
+    """Return which cells have a resistance beyond an outlier's deviations and the set ratio to the median cell."""
+    value = frame["resistance_mohm"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    z, scale = robust_score(value)
+    if not np.isfinite(scale):
+        return pl.Series("resistive", np.zeros(len(value), dtype=np.bool_))
+    middle = float(np.nanmedian(value))
+    return pl.Series("resistive", (z > battery.outlier_z) & (value >= battery.resistance_ratio * middle))
+
+
 def _finding(battery: BatterySettings) -> pl.Expr:
     """Return the code of the finding that matters most, null where nothing stands out."""
     static = pl.max_horizontal(pl.col("offset_charge_end_mv").abs(), pl.col("offset_rest_mv").abs())
@@ -222,6 +232,7 @@ def _finding(battery: BatterySettings) -> pl.Expr:
         .when(pl.col("verdict") == FALLING).then(pl.lit("offset_falling"))
         .when(pl.col("verdict") == RISING).then(pl.lit("offset_rising"))
         .when(pl.col("weak")).then(pl.lit("weak_cell"))
+        .when(pl.col("resistive")).then(pl.lit("resistance_high"))
         .when(static >= battery.offset_static_mv).then(pl.lit("offset"))
         .otherwise(pl.lit(None, pl.String))
     )

@@ -12,7 +12,8 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from energy_pipeline.compute.battery_series import Float, Int
+from energy_pipeline.compute.battery_series import Bool, Float, Int
+from energy_pipeline.compute.change_points import running_median
 from energy_pipeline.compute.day_matrix import DayMatrix
 from energy_pipeline.compute.gls import Problem
 from energy_pipeline.compute.regimes import CELL_STEP, OPERATING
@@ -32,6 +33,7 @@ class FitSeries:
     cell: int | None
     quantity: str
     grade: str
+    left_out: int = 0
 
     @property
     def levels(self) -> int:
@@ -93,8 +95,24 @@ def series_of(
     pack: int | None = None, cell: int | None = None,
 ) -> FitSeries:
     """Make the series of one row of a day matrix with its levels; `grade` is cell, pack or system."""
-    rows, level = levels_of(np.flatnonzero(np.isfinite(y)), cuts, battery.regime_min_days)
-    return FitSeries(rows, y[rows], level, pack, cell, quantity, grade)
+    known = np.flatnonzero(np.isfinite(y))
+    kept = known[~wild_days(y[known], battery, percent=quantity != "sat_offset_mv")]
+    rows, level = levels_of(kept, cuts, battery.regime_min_days)
+    return FitSeries(rows, y[rows], level, pack, cell, quantity, grade, len(known) - len(kept))
+
+
+def wild_days(y: Float, battery: BatterySettings, *, percent: bool) -> Bool:
+    """Return single days far off the running median of their neighbours: a stuck sensor, a wrong reading.
+
+    Beyond both the set number of robust deviations and the smallest outlier in mV (in percent of a full cell for the
+    index). One such day would decide a slope; a trend or a lasting step is in its own running median and stays.
+    """
+    if len(y) < 2 * battery.left_out_half_days + 1:
+        return np.zeros(len(y), dtype=np.bool_)
+    off = np.abs(y - running_median(y, battery.left_out_half_days))
+    least = battery.outlier_mv * (0.1 / battery.voltage("full_median_cell_v") if percent else 1.0)
+    limit = max(battery.left_out_z * 1.4826 * float(np.median(off)), least)
+    return np.asarray(off > limit, dtype=np.bool_)
 
 
 def regressors(series: FitSeries, x: Float) -> Float:

@@ -112,6 +112,7 @@ FINDINGS = {
     "offset_falling": Text("Abweichung fällt", "offset falling"),
     "offset_rising": Text("Abweichung steigt", "offset rising"),
     "weak_cell": Text("zuerst leer: schwache Kapazität", "first empty: weak capacity"),
+    "resistance_high": Text("hoher Widerstand", "high resistance"),
     "offset": Text("feste Abweichung", "static offset"),
 }
 IMBALANCE = {

@@ -127,6 +127,7 @@ REGIMES = Table(
 
 _FIT = (
     ("n_days", pl.Int32, "qualified days used", "d"),
+    ("days_left_out", pl.Int32, "single days that lie far off their neighbours (stuck or wrong reading)", "d"),
     ("span_days", pl.Int32, "days from the first to the last", "d"),
     ("first_day", pl.Date, "first qualified day", ""),
     ("last_day", pl.Date, "last qualified day", ""),

@@ -104,6 +104,19 @@ def test_a_constant_series_has_no_r2_of_noise() -> None:
     assert rows["slope_per_year"].abs().max() < 1e-9
 
 
+def test_one_wild_day_decides_no_slope_and_is_counted() -> None:
+    plant = SatPlant(days=240, packs=1, cells=30, battery=QUICK)
+    frame = plant.frame()
+    wild = (pl.col("cell") == 4) & (pl.col("day") == date(2024, 7, 18))
+    stuck = frame.with_columns(
+        pl.when(wild).then(pl.col("sat_offset_mv") - 90).otherwise("sat_offset_mv").alias("sat_offset_mv")
+    )
+    row = offsets(fits(plant, stuck)).filter(pl.col("cell") == 4).to_dicts()[0]
+    assert row["days_left_out"] == 1
+    assert row["slope_high"] - row["slope_low"] < 4.0
+    assert offsets(fits(plant, frame))["days_left_out"].sum() == 0
+
+
 def test_too_few_days_say_what_is_missing() -> None:
     short = offsets(fits(SatPlant(days=50, packs=1, cells=3, battery=QUICK)))
     assert short["slope_per_year"].null_count() == 3

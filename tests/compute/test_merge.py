@@ -1,4 +1,6 @@
-"""Laws of the merge: any split into loads and any order give the series that one load gives, and all rows are counted."""
+"""Laws of the merge: any split into loads and any order give the series of one load, and all rows are counted."""
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -69,7 +71,7 @@ def test_any_split_and_any_order_of_loads_is_one_load(rows, cuts, random):
     shuffled = list(rows)
     random.shuffle(shuffled)
     store, borders = Store(), sorted({0, *cuts, len(rows)})
-    for low, high in zip(borders, borders[1:], strict=False):
+    for low, high in pairwise(borders):
         if shuffled[low:high]:
             store.load(shuffled[low:high])
     assert store.state() == truth(rows)

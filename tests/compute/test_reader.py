@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import NOW_S, assert_closed
 
 from energy_pipeline.compute import reader
 from energy_pipeline.compute.layout import DEFAULT_SOURCE, LayoutError, resolve_layout, split_header
@@ -19,6 +18,7 @@ from energy_pipeline.compute.reader import Lines, read_csv_chunk
 from energy_pipeline.compute.rows import REASONS, interpret
 from energy_pipeline.resources.raw_files import discover
 from energy_pipeline.settings import Source
+from tests.conftest import NOW_S, assert_closed
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -285,7 +285,8 @@ def test_the_patient_path_reads_good_input_exactly_as_the_fast_one(found, style,
 
 
 SPELLINGS = ["2024-06-01", "2024-06-01 10", "2024-06-01 10:20", "2024-06-01 102030", "2024-06-01T10:20:30.1",
-             "2024-06-01 10:20:30.123456", "2024-06-01 10:20:30.123456789", "2024-06-01 10:20:60", "2024-06-01 24:00:00",
+             "2024-06-01 10:20:30.123456", "2024-06-01 10:20:30.123456789", "2024-06-01 10:20:60",
+             "2024-06-01 24:00:00",
              "2024-6-1 10:20:30", "20240601 10:20:30", "2024-06-01  10:20:30", "2024/06/01 10:20:30",
              "2024-06-01 10:20:30Z", "2024-06-01 10:20:30+02", "2024-06-01 10:20:30 +02:00", "2024-02-30 10:20:30",
              " 2024-06-01 10:20:30", "2024-06-01 10:20:30 ", "+2024-06-01 10:20:30", "-2024-06-01 10:20:30", ""]
@@ -316,7 +317,8 @@ def test_parquet_files_give_the_same_rows_and_row_numbers(site):
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     aware = io.BytesIO()
-    frame.with_columns(pl.col("ts").dt.replace_time_zone("UTC"), pl.lit("P").cast(pl.Categorical).alias("what")).write_parquet(aware)
+    keys = pl.lit("P").cast(pl.Categorical).alias("what")
+    frame.with_columns(pl.col("ts").dt.replace_time_zone("UTC"), keys).write_parquet(aware)
     toml = '[[source]]\nname = "k"\nglob = "m2/*"\nformat = "parquet"\nkey_column = "what"\nvalue_column = "com_ap"\n' \
            'columns = [{ column = "P", signal = "com_ap" }]\n'
     plant = site({"m1/a.parquet": buffer.getvalue(), "m2/a.parquet": aware.getvalue()}, toml)

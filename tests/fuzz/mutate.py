@@ -47,7 +47,9 @@ def bases() -> tuple[Case, ...]:
     iso = "%Y-%m-%d %H:%M:%S"
     times = _times("2024-06-01 00:00:00", 600, 30, iso)
     autumn = [*_times("2024-10-27 00:00:00", 900, 12, iso), *_times("2024-10-27 02:00:00", 900, 12, iso)]
-    columns = [{"column": "P", "signal": "com_ap", "factor": 0.5, "sentinels": [255]}, {"match": "E(.)", "signal": "e_{1}"}]
+    columns = [{"column": "P", "signal": "com_ap", "factor": 0.5, "sentinels": [255]},
+               {"match": "E(.)", "signal": "e_{1}"}]
+    minutes = _times("2024-06-01 00:00:00", 60, 30, "%d.%m.%Y %H:%M")
     wide = Source(name="wide", glob="*", separator=";", decimal=",", columns=columns, time_format="%d.%m.%Y %H:%M")
     long = Source(name="long", glob="*", key_column="what", value_column="v", factor_column="f",
                   columns=[{"column": "P", "signal": "com_ap"}, {"column": "E", "signal": "pos_ae"}])
@@ -63,10 +65,9 @@ def bases() -> tuple[Case, ...]:
     return (
         Case("a.csv", plain, DEFAULT_SOURCE),
         Case("a.csv", lines("ts,com_ap", [f"{t},{i}" for i, t in enumerate(autumn)], "\r\n"), DEFAULT_SOURCE),
-        Case("a.csv", lines("ts,com_ap,pf,bms1_p1_v1", [f"{t},{i},0.9,3.3" for i, t in enumerate(times)]), DEFAULT_SOURCE),
-        Case("a.csv", lines("ts;P;note;E1;E2", [
-            f'{t};{i},5;"say ""{i}""";{i};' for i, t in enumerate(_times("2024-06-01 00:00:00", 60, 30, "%d.%m.%Y %H:%M"))
-        ]), wide),
+        Case("a.csv", lines("ts,com_ap,pf,bms1_p1_v1", [f"{t},{i},0.9,3.3" for i, t in enumerate(times)]),
+             DEFAULT_SOURCE),
+        Case("a.csv", lines("ts;P;note;E1;E2", [f'{t};{i},5;"say ""{i}""";{i};' for i, t in enumerate(minutes)]), wide),
         Case("a.csv", lines("ts,what,v,f", [f"{t},{'PE'[i % 2]},{i},0.1" for i, t in enumerate(times)]), long),
         Case("a.csv", lines("t,com_ap", [f"{1717192800000 + i * 600000},{i}" for i in range(30)]), epoch),
         Case("a.csv", lines("ts,com_ap", [f"{t}Z,{i}" for i, t in enumerate(times)]), DEFAULT_SOURCE),
@@ -136,7 +137,7 @@ MUTATIONS: tuple[Callable[[bytearray, random.Random], None], ...] = (
 
 def make_case(seed: int, number: int) -> Case:
     """Return case `number` of a run: a base with one to five mutations."""
-    rng = random.Random(f"{seed}-{number}")
+    rng = random.Random(f"{seed}-{number}")  # noqa: S311
     base = rng.choice(bases())
     packed = base.name.endswith((".gz", ".parquet"))
     unpack = base.name.endswith(".gz") and rng.random() < 0.7

@@ -26,7 +26,7 @@ def run_block(seed: int, start: int, stop: int) -> tuple[Counter[str], list[tupl
         for number in range(start, stop):
             began = time.perf_counter()
             try:
-                found += judge(make_case(seed, number), Path(folder), random.Random(number))
+                found += judge(make_case(seed, number), Path(folder), random.Random(number))  # noqa: S311
             except Exception:  # noqa: BLE001 - whatever it is, it is the finding
                 failures.append((number, traceback.format_exc()))
             longest = max(longest, time.perf_counter() - began)

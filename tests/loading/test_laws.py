@@ -1,6 +1,5 @@
 """Laws of loading on real lakes: whatever way the rows take into the lake, the tables are those of one load."""
 
-import random as random_module
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,7 +33,7 @@ def lines_of_a_signal(draw, signal):
     """Lines of one signal: steady time, here and there a gap, a repeat, another value, a swap or a broken row."""
     count = draw(st.integers(8, 30))
     step = draw(st.sampled_from([5, 10, 15]))
-    rng = random_module.Random(draw(st.integers(0, 10_000)))
+    rng = draw(st.randoms(use_true_random=False))
     steps = [rng.choice([step] * 40 + [step * 30, 60 * 24 * 40]) for _ in range(count)]
     lines, register = [], 1000.0
     for t in wall_clock(draw(st.sampled_from(STARTS)), steps, ZoneInfo("Europe/Berlin")):

@@ -4,6 +4,7 @@ import gzip
 
 import polars as pl
 import pytest
+
 from tests.conftest import NOW_S, assert_closed, assert_same_tables, csv_text
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -326,7 +327,8 @@ def test_end_labels_and_growth_use_the_clock_of_the_file(site):
 
 
 AUTUMN = [("2024-10-27 01:30:00", 1), ("2024-10-27 02:00:00", 2), ("2024-10-27 02:30:00", 3),
-          ("2024-10-27 02:00:00", 4), ("2024-10-27 02:30:00", 5), ("2024-10-27 03:00:00", 6), ("2024-10-27 03:30:00", 7)]
+          ("2024-10-27 02:00:00", 4), ("2024-10-27 02:30:00", 5), ("2024-10-27 03:00:00", 6),
+          ("2024-10-27 03:30:00", 7)]
 
 
 @pytest.mark.parametrize("rows", [AUTUMN, AUTUMN[:3] + AUTUMN[5:], [AUTUMN[0], *AUTUMN[3:]]])

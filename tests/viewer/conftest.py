@@ -107,6 +107,14 @@ class Tab:
         self.page.goto(f"{self.url}/{query}")
         return self.settled()
 
+    def go(self, query: str) -> "Tab":
+        """Change the address as the back button does, without loading the page again."""
+        self.page.evaluate(
+            "(q) => { history.pushState({}, '', q); window.dispatchEvent(new PopStateEvent('popstate')) }", query
+        )
+        self.page.wait_for_timeout(250)
+        return self.settled(0.1)
+
     def settled(self, pause: float = 0.3) -> "Tab":
         """Wait until no panel is loading."""
         self.page.locator(".ep-panel, .msg").first.wait_for(state="attached", timeout=30_000)

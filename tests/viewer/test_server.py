@@ -10,7 +10,11 @@ from fastapi.testclient import TestClient
 
 from energy_pipeline.settings import Settings
 from viewer.app import create_app
+from viewer.components.panel import NoData, problem
 from viewer.security import Guard
+from viewer.series import UnknownSignal
+from viewer.store import TableBroken, TableMissing
+from viewer.texts import Texts
 
 VIEWER = Path(__file__).parents[2] / "viewer"
 ALLOWED = {"schemas", "settings", "signals", "compute"}
@@ -76,3 +80,18 @@ def test_the_viewer_imports_nothing_of_the_orchestration() -> None:
                 assert not name.startswith("dagster"), file
                 if name.startswith("energy_pipeline."):
                     assert name.split(".")[1] in ALLOWED, (file, name)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (TableMissing("capacity", "lake"), ("capacity", "energy-pipeline run")),
+        (TableBroken("capacity", "file is gone <b>"), ("file is gone &lt;b&gt;", "energy-pipeline run")),
+        (UnknownSignal("m1 has no signal x"), ("m1 has no signal x",)),
+        (NoData("nothing here"), ("nothing here",)),
+    ],
+)
+def test_a_panel_says_why_it_is_empty_and_what_to_do(error: Exception, words: tuple[str, ...]) -> None:
+    for lang in ("de", "en"):
+        markup = problem(error, Texts(lang))
+        assert all(word in markup for word in words)
