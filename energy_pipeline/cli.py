@@ -3,6 +3,7 @@
 No computation is here. Next: `runner.py` for `run`, `work.py` for `status`.
 """
 
+import json
 import os
 import sys
 import time
@@ -164,6 +165,21 @@ def twin_make(out: Path, preset: str, systems: int, meters: int, days: int | Non
         make_plant(out, plan, progress=advance)
     OUT.print(f"plant written to {out} in {time.monotonic() - started:.1f} s: settings {out / 'energy.toml'}, "
               f"truth {out / 'truth.json'}", highlight=False)
+
+
+@main.command()
+@click.option("--quick", is_flag=True, help="Small files: half a minute instead of several.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("bench-results"), show_default=True)
+def bench(quick: bool, out: Path) -> None:
+    """Measure speed and memory on this machine; prints measured figures only, and writes them as JSON."""
+    from energy_pipeline.bench.measure import as_markdown, run_benchmark
+
+    figures = run_benchmark(quick, lambda text: ERR.print(text, highlight=False))
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / ("quick.json" if quick else "full.json")
+    path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    OUT.print(as_markdown(figures), highlight=False, markup=False)
+    OUT.print(f"\nwritten to {path}", highlight=False)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ def with_true_charge(charge_cycles: pl.DataFrame) -> pl.DataFrame:
     shift = (own * pl.col("zero_current_a") * pl.col("duration_s") / 3600.0).fill_null(0.0)
     volts = pl.col("voltage_mean_v").fill_null(0.0)
     return charge_cycles.sort("start_ts").with_columns(
-        (pl.col("charge_ah") - shift).alias("true_ah"), (pl.col("energy_kwh") - shift * volts / 1000.0).alias("true_kwh")
+        (pl.col("charge_ah") - shift).alias("true_ah"),
+        (pl.col("energy_kwh") - shift * volts / 1000.0).alias("true_kwh"),
     )
 
 

@@ -22,7 +22,7 @@ from energy_pipeline.compute.battery_series import (
     read_one,
     to_utc,
 )
-from energy_pipeline.compute.charge_cycles import hold_us, read_pack
+from energy_pipeline.compute.charge_cycles import PackReadings, hold_us, power_context, read_pack
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.rainflow import join_points
 from energy_pipeline.compute.segments import current_states
@@ -66,7 +66,7 @@ def build_battery_days(
         pl.Series("hours_soc", covered(pack.soc, pack.hold_us).over(a, b) / HOURS),
         pl.Series("hours_cells", _first_cell(ctx, readings, a, b)),
         pl.Series("hours_fault", _fault_hours(ctx, readings, a, b)),
-        *_flow(ctx, pack.current, pack.voltage, pack.hold_us, a, b, charge_cycles),
+        *_flows(ctx, pack, a, b, charge_cycles),
         pl.lit(ctx.device).alias("device"), pl.lit(month).alias("month"),
     )
     seen = _readings(pack.current, a, b) + _readings(pack.soc, a, b) > 0
@@ -76,6 +76,22 @@ def build_battery_days(
 def _readings(series: Series, a: Int, b: Int) -> Int:
     """Return the number of readings per day; a reading held over midnight makes no day of its own."""
     return np.asarray(np.searchsorted(series.ts, b) - np.searchsorted(series.ts, a), dtype=np.int64)
+
+
+def _flows(ctx: DeviceContext, pack: PackReadings, a: Int, b: Int, charge_cycles: pl.DataFrame) -> list[pl.Series]:
+    """Return what flowed; a battery that gives power instead of current has energy and no charge."""
+    flow = _flow(
+        power_context(ctx) if pack.is_power else ctx, pack.current, pack.voltage, pack.hold_us, a, b, charge_cycles
+    )
+    if not pack.is_power:
+        return flow
+    named = {s.name: s for s in flow}
+    none = pl.Series([None] * len(a), dtype=pl.Float64)
+    return [
+        none.alias("charge_in_ah"), none.alias("charge_out_ah"), named["charge_in_ah"].alias("energy_in_kwh"),
+        named["charge_out_ah"].alias("energy_out_kwh"), none.alias("voltage_mean_v"), none.alias("rest_current_a"),
+        named["hours_active"],
+    ]
 
 
 def _flow(

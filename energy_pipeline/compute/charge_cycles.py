@@ -64,7 +64,7 @@ def read_pack(ctx: DeviceContext, readings: pl.LazyFrame) -> PackReadings:
     )
 
 
-def _for_power(ctx: DeviceContext) -> DeviceContext:
+def power_context(ctx: DeviceContext) -> DeviceContext:
     """Express the threshold of rest in kW: the same share of the (assumed) energy per hour."""
     battery = ctx.battery
     floor_kw = battery.min_current_a * battery.nameplate_kwh / battery.nameplate_ah
@@ -83,12 +83,13 @@ def _as_power(frame: pl.DataFrame) -> pl.DataFrame:
 def build_charge_cycles(ctx: DeviceContext, month: str, readings: pl.LazyFrame) -> pl.DataFrame:
     """Build the `charge_cycles` rows of segments that end in the local month.
 
-    `readings` has signal, ts, value from 48 h before the month to 48 h after it. A device with power
-    instead of current gets segments with energy and no charge; one with neither gives an empty table: its charges can then only be judged by the daily maximum (`sat_voltage.py`).
+    `readings` has signal, ts, value from 48 h before the month to 48 h after it. A device with power instead of
+    current gets segments with energy and no charge; one with neither gives an empty table: its charges can then only
+    be judged by the daily maximum (`sat_voltage.py`).
     """
     pack = read_pack(ctx, readings)
     if pack.is_power:
-        ctx = _for_power(ctx)
+        ctx = power_context(ctx)
     begin, end = month_limits(month, ctx.zone)
     segments = find_segments(pack.current, ctx.battery, pack.hold_us)
     if not segments:
@@ -249,4 +250,4 @@ def _nan_mean(matrix: Float) -> Float:
     return np.where(count > 0, np.nansum(matrix, axis=0) / np.maximum(count, 1), np.nan)
 
 
-__all__ = ["EMPTY", "PackReadings", "build_charge_cycles", "hold_us", "read_pack"]
+__all__ = ["EMPTY", "PackReadings", "build_charge_cycles", "hold_us", "power_context", "read_pack"]

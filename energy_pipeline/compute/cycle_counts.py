@@ -16,16 +16,21 @@ def throughput(cycles: pl.DataFrame, battery_days: pl.DataFrame | None) -> pl.Da
     """Return charge [Ah] and energy [kWh] moved per local day; from all current where `battery_days` is given."""
     if battery_days is not None and not battery_days.is_empty():
         return battery_days.select(
-            "day", pl.sum_horizontal("charge_in_ah", "charge_out_ah").alias("ah"),
-            pl.sum_horizontal("energy_in_kwh", "energy_out_kwh").alias("kwh"),
+            "day", (pl.col("charge_in_ah") + pl.col("charge_out_ah")).alias("ah"),
+            (pl.col("energy_in_kwh") + pl.col("energy_out_kwh")).alias("kwh"),
             (pl.col("voltage_mean_v") * pl.col("hours_active")).alias("volt_h"),
             pl.when(pl.col("voltage_mean_v").is_not_null()).then("hours_active").alias("hours"),
         ).sort("day")
     return cycles.group_by("day").agg(
-        pl.col("true_ah").sum().alias("ah"), pl.col("true_kwh").sum().alias("kwh"),
+        _sum("true_ah").alias("ah"), _sum("true_kwh").alias("kwh"),
         (pl.col("voltage_mean_v") * pl.col("duration_s") / 3600.0).sum().alias("volt_h"),
         (pl.col("duration_s").filter(pl.col("voltage_mean_v").is_not_null()) / 3600.0).sum().alias("hours"),
     ).sort("day")
+
+
+def _sum(name: str) -> pl.Expr:
+    """Return the sum, null where no value is known."""
+    return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum())
 
 
 def count_cycles(
@@ -34,14 +39,16 @@ def count_cycles(
 ) -> pl.DataFrame:
     """Return per day the cycles so far: `efc_ah`, `efc_energy`, `efc_soc`; null where the signal is missing.
 
-    By energy: energy / (2 · nameplate · mean voltage while current flows). By SOC: Σ|ΔSOC| / 200 % × measured capacity
-    per 100 points of SOC / nameplate; without a measured capacity there is no such count.
+    By energy: energy / (2 · nameplate · mean voltage while current flows), without a voltage by the nameplate energy.
+    By SOC: Σ|ΔSOC| / 200 % × measured capacity per 100 points of SOC / nameplate; without a measured capacity there is
+    no such count.
     """
     flow = throughput(cycles, battery_days)
     nameplate = battery.nameplate_ah
     hours = float(flow["hours"].sum() or 0.0)
     volts = float(flow["volt_h"].sum() or 0.0) / hours if hours > 0 else None
-    by_energy = pl.col("kwh").cum_sum() * 1000.0 / (2.0 * nameplate * volts) if volts else pl.lit(None, pl.Float64)
+    full_kwh = nameplate * volts / 1000.0 if volts else battery.nameplate_kwh
+    by_energy = pl.col("kwh").cum_sum() / (2.0 * full_kwh)
     by_charge = pl.col("ah").cum_sum() / (2.0 * nameplate)
     flow = flow.select("day", by_charge.alias("efc_ah"), by_energy.alias("efc_energy"))
     swing = soc_swings(cycles, points, battery.soc_hysteresis, zone)
@@ -71,15 +78,18 @@ def round_trips(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
     """Return per day the round trip of the latest window that closes on it, by energy and by charge [%].
 
     A window runs from the end of one segment to the end of a later one at equal SOC (within the set points) and holds
-    at least the set number of equivalent full cycles; the shortest such window is taken.
+    at least the set number of equivalent full cycles; the shortest such window is taken. Where only power is measured,
+    cycles are counted by energy against the (assumed) nameplate.
     """
-    rows = cycles.drop_nulls(["soc_end", "true_kwh", "true_ah"])
+    rows = cycles.drop_nulls(["soc_end", "true_kwh"])
+    by_power = rows["true_ah"].null_count() > 0
     soc, n = rows["soc_end"].to_numpy(), len(rows)
     into = (rows["kind"] == "charge").to_numpy()
-    ah, kwh = rows["true_ah"].to_numpy(), rows["true_kwh"].to_numpy()
+    ah, kwh = rows["true_kwh" if by_power else "true_ah"].to_numpy(), rows["true_kwh"].to_numpy()
     sums = np.zeros((n + 1, 4))
     sums[1:] = np.cumsum(np.column_stack([ah * into, ah * ~into, kwh * into, kwh * ~into]), axis=0)
-    cycle = sums[:, :2].sum(axis=1) / (2.0 * battery.nameplate_ah)
+    full = battery.nameplate_kwh if by_power else battery.nameplate_ah
+    cycle = sums[:, :2].sum(axis=1) / (2.0 * full)
     out = []
     for k in range(1, n):
         start = _window_start(soc, cycle, k, battery)
@@ -89,7 +99,7 @@ def round_trips(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
         if part[0] > 0 and part[2] > 0:
             out.append({
                 "day": rows["day"][k], "round_trip_percent": 100.0 * float(part[3] / part[2]),
-                "coulombic_percent": 100.0 * float(part[1] / part[0]),
+                "coulombic_percent": None if by_power else 100.0 * float(part[1] / part[0]),
             })
     schema = {"day": pl.Date, "round_trip_percent": pl.Float64, "coulombic_percent": pl.Float64}
     return pl.DataFrame(out, schema=schema).unique("day", keep="last", maintain_order=True)

@@ -52,6 +52,8 @@ def build_degradation_fits(
         rows.extend(fitted)
     if not rows:
         return DEGRADATION_FITS.empty()
+    if sat_daily["qualified"].any():
+        _say_no_baseline(rows)
     schema = {k: v for k, v in DEGRADATION_FITS.polars_schema.items() if k not in {"device", "unit"}}
     frame = pl.DataFrame(rows, schema=schema).with_columns(
         pl.lit(ctx.device).alias("device"), pl.col("quantity").replace_strict(UNITS).alias("unit"),
@@ -59,6 +61,13 @@ def build_degradation_fits(
     )
     order = pl.col("level").replace_strict({"system": 0, "pack": 1, "cell": 2}, return_dtype=pl.Int8)
     return DEGRADATION_FITS.conform(frame.sort(order, "quantity", "pack", "cell"))
+
+
+def _say_no_baseline(rows: list[dict[str, Any]]) -> None:
+    """Name the missing baseline where there are qualified days but no index yet."""
+    for row in rows:
+        if row["quantity"] == INDEX and row["reason"] == "no_data":
+            row["reason"] = "no_baseline"
 
 
 def _families(

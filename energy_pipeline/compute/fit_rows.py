@@ -82,7 +82,7 @@ def _start(s: FitSeries, t: Float, days: Sequence[date], battery: BatterySetting
     missing = max(battery.verdict_min_days - n, battery.verdict_min_span_days - span, 0)
     reason = None
     if n == 0:
-        reason = "no_data"
+        reason = "no_capacity" if s.quantity == "capacity_percent" else "no_data"
     elif n < battery.verdict_min_days:
         reason = "few_days"
     elif span < battery.verdict_min_span_days:

@@ -149,7 +149,8 @@ def _time_type(data: bytes, layout: Layout) -> pa.DataType:
         return pa.float64()
     if style == "iso" and HAS_OFFSET.search(_first_field(data, layout)[10:]):
         return pa.timestamp("us", "UTC")
-    return pa.timestamp("us", "UTC") if "%z" in style else pa.timestamp("us")
+    # Arrow's strptime takes the 31st of June for the 1st of July: other formats are read as text, then by polars.
+    return pa.timestamp("us") if style == "iso" else pa.string()
 
 
 def _read_strict(data: bytes, layout: Layout) -> pa.Table:
@@ -164,7 +165,6 @@ def _read_strict(data: bytes, layout: Layout) -> pa.Table:
     convert = pacsv.ConvertOptions(
         column_types=types, include_columns=list(types), null_values=[""], strings_can_be_null=False,
         decimal_point=source.decimal,
-        timestamp_parsers=None if source.time_format in {"iso", "epoch_s", "epoch_ms"} else [source.time_format],
     )
     return pacsv.read_csv(
         pa.BufferReader(data),
@@ -189,7 +189,10 @@ def _unique(columns: Iterable[str]) -> list[str]:
 def _from_arrow(table: pa.Table, layout: Layout, lines: Lines) -> Columns:
     source = layout.source
     times = table.column(source.time_column).combine_chunks()
-    time_us, time_ok, is_utc = _arrow_times(times, source.time_format)
+    if pa.types.is_string(times.type) and source.time_format not in {"iso", "epoch_s", "epoch_ms"}:
+        time_us, time_ok, is_utc = _parse_times(pl.Series(times).str.strip_chars(), source.time_format)
+    else:
+        time_us, time_ok, is_utc = _arrow_times(times, source.time_format)
     values: dict[str, NDArray[np.float64]] = {}
     state: dict[str, NDArray[np.uint8] | None] = {}
     for name in layout.value_columns:

@@ -52,7 +52,7 @@ def build_resistance_steps(
     signs = charge_cycles["file_sign"].drop_nulls()
     sign = ctx.battery.current_sign or (int(signs[0]) if len(signs) else 0)
     pack = read_pack(ctx, readings)
-    if not sign or len(pack.current) < 3:
+    if not sign or pack.is_power or len(pack.current) < 3:
         return RESISTANCE_STEPS.empty()
     current = Series(pack.current.ts, sign * pack.current.value)
     steps = find_steps(current, ctx.battery, month_limits(month, ctx.zone))

@@ -52,6 +52,8 @@ VERDICTS = {
 }
 FIT_REASONS = {
     "no_data": Text("keine qualifizierten Tage", "no qualified days"),
+    "no_baseline": Text("noch kein Ausgangswert (14 qualifizierte Tage)", "no baseline yet (14 qualified days)"),
+    "no_capacity": Text("keine Kapazität zwischen voll und leer gemessen", "no capacity between full and empty"),
     "few_days": Text("zu wenige qualifizierte Tage", "too few qualified days"),
     "short_span": Text("Zeitspanne zu kurz", "time span too short"),
 }

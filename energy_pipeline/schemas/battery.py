@@ -257,7 +257,7 @@ CELL_HEALTH = Table(
         Column("stuck_since_ts", UTC_TS, "start of that longest time without change"),
         Column("imbalance", pl.String, "ok, warn or critical: spread of its pack at rest and at the end of charge"),
         Column("temperature_spread_k", F, "warmest minus coolest sensor, median of the last 30 days", "K"),
-        Column("energy_lost_kwh", F, "energy per discharge left in the median cell when this cell, first empty, ends it", "kWh"),
+        Column("energy_lost_kwh", F, "energy that the first empty cell leaves in the others, per discharge", "kWh"),
         Column("finding", pl.String, "what to look at, as a code; null where nothing stands out"),
     ),
 )

@@ -12,6 +12,7 @@ from energy_pipeline.compute.capacity import build_capacity
 from energy_pipeline.compute.charge_cycles import build_charge_cycles
 from energy_pipeline.schemas.battery import SAT_VOLTAGE
 from energy_pipeline.schemas.resolution import RESOLUTIONS
+from energy_pipeline.settings import BatterySettings
 
 
 @pytest.mark.parametrize(("sign", "zero"), [(1, 0.0), (-1, 1.5)])
@@ -59,3 +60,25 @@ def test_spans_merge() -> None:
     spans = np.array([[5, 7], [0, 2], [1, 3], [6, 6]])
     assert merge_spans(spans).tolist() == [[0, 3], [5, 7]]
     assert merge_spans(np.empty((0, 2), np.int64)).tolist() == []
+
+
+def test_a_battery_that_gives_power_has_energy_and_no_charge() -> None:
+    plant = Charger(days=12, soc_low=2.0)
+    frame = plant.frame()
+    power = frame.filter(pl.col("signal") == "bms1_c").with_columns(
+        pl.lit("bms1_p").alias("signal"), pl.col("value") * 20.0 / 1000.0
+    )
+    names = dict(zip(plant.ctx.signals["signal"], plant.ctx.signals["quantity"], strict=True))
+    names |= {"bms1_p": "system_power"}
+    names = {k: v for k, v in names.items() if v not in {"system_current", "system_voltage"}}
+    ctx = context(signals_table(names, START, START), BatterySettings(nameplate_kwh=5.6))
+    readings = pl.concat([frame.filter(~pl.col("signal").is_in(["bms1_c", "bms1_v"])), power]).lazy()
+    cycles = build_charge_cycles(ctx, "2024-03", readings)
+    days = build_battery_days(ctx, "2024-03", readings, cycles)
+    assert days["charge_in_ah"].null_count() == 12
+    assert days["energy_in_kwh"].to_list() == pytest.approx([0.95 * 5.6] * 12, rel=0.01)
+    table = build_capacity(ctx, cycles, SAT_VOLTAGE.empty(), RESOLUTIONS["1d"].empty(), days)
+    assert table["round_trip_percent"].drop_nulls().to_list()[-1] == pytest.approx(100.0, abs=0.5)
+    assert table["q_anchor_ah"].null_count() == len(table)
+    assert table["efc_ah"].null_count() == len(table)
+    assert table["efc_energy"].max() == pytest.approx(12 * 0.95, rel=0.01)

@@ -136,6 +136,13 @@ def test_a_step_of_a_cells_own_offset_is_no_trend() -> None:
     assert rows.filter(pl.col("cell") == 6)["intercepts"].to_list() == [2]
 
 
+def test_days_without_a_baseline_say_so() -> None:
+    plant = SatPlant(days=10, packs=1, cells=3, battery=QUICK)
+    table = fits(plant).filter(pl.col("level") == "cell")
+    reasons = dict(table.select("quantity", "reason").unique().iter_rows())
+    assert reasons == {"sat_offset_mv": "few_days", "sat_index_percent": "no_baseline"}
+
+
 def test_every_cell_has_a_row_per_quantity_even_without_any_data() -> None:
     plant = SatPlant(days=100, packs=1, cells=3, gaps=[(0, 100)], battery=QUICK)
     table = fits(plant)

@@ -95,6 +95,14 @@ def test_decimal_comma_and_semicolon_are_settings():
     assert refused(mixed) == [(3, "com_ap", "unparsable_value")]
 
 
+@pytest.mark.parametrize("time", ["31.06.2024 00:00", "30.02.2024 00:00", "01.13.2024 00:00", "1.6.2024 0:0 x", ""])
+def test_a_date_that_the_calendar_does_not_have_is_refused_in_every_format(time):
+    chunk = parse(f"ts,com_ap\n01.06.2024 00:00,1.5\n{time},7\n01.06.2024 00:01,-2\n",
+                  block(time_format="%d.%m.%Y %H:%M"))
+    assert rows(chunk) == PLANTED
+    assert refused(chunk) == [(3, "com_ap", "unparsable_time")]
+
+
 def test_end_labels_are_moved_to_the_start_of_their_interval():
     chunk = parse("ts,com_ap\n2024-06-01 00:15:00,1.5\n", block(label="end", interval_s=900.0))
     assert rows(chunk) == PLANTED[:1]

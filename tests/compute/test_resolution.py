@@ -73,10 +73,12 @@ def aggregate(specs, rows_by_signal, zone, month, events=NONE):
     return grid, {k: cells_frame(c, "m1", month, specs, grid.starts[k], k) for k, c in levels.items()}
 
 
-CHANGES = [("Europe/Berlin", "2024-03", 30 * DAY), ("Europe/Berlin", "2024-10", 26 * DAY),
-           ("Europe/Berlin", "2024-02", 0), ("Asia/Kathmandu", "2024-05", 0), ("Asia/Kolkata", "2024-05", 30 * DAY), ("Asia/Shanghai", "2024-05", DAY),
-           ("Australia/Lord_Howe", "2024-04", 6 * DAY), ("Australia/Lord_Howe", "2024-10", 5 * DAY),
-           ("America/Havana", "2024-03", 9 * DAY), ("America/Havana", "2024-11", 2 * DAY)]
+CHANGES = [
+    ("Europe/Berlin", "2024-03", 30 * DAY), ("Europe/Berlin", "2024-10", 26 * DAY), ("Europe/Berlin", "2024-02", 0),
+    ("Asia/Kathmandu", "2024-05", 0), ("Asia/Kolkata", "2024-05", 30 * DAY), ("Asia/Shanghai", "2024-05", DAY),
+    ("Australia/Lord_Howe", "2024-04", 6 * DAY), ("Australia/Lord_Howe", "2024-10", 5 * DAY),
+    ("America/Havana", "2024-03", 9 * DAY), ("America/Havana", "2024-11", 2 * DAY),
+]
 STEPS = st.lists(
     st.tuples(st.sampled_from([1, 7, 30, 60, 299, 300, 600, 900, 1800, 7200]), st.integers(-4000, 4000)),
     min_size=1, max_size=60,
@@ -212,11 +214,11 @@ def test_an_event_at_the_border_of_a_month_conserves_energy(site, kind, values, 
     assert {energy_steps(plant, level, "pos_ae") for level in ("5min", "15min", "1h", "1d")} == {booked * 10_000}
 
 
-@pytest.mark.parametrize("step", [1, 3])
-def test_events_that_show_up_only_later_make_every_month_of_their_line_due(site, step):
+def test_events_that_show_up_only_later_make_every_month_of_their_line_due(site):
     times = ["2024-01-05 00:00:00", "2024-01-05 01:00:00", "2024-04-10 00:00:00", "2024-04-10 01:00:00",
              "2024-04-10 02:00:00", "2024-04-11 00:00:00"]
     values = [100, 101, 2_000_000, 103, 104, 105]
+    step = 2
     plant = site({"m1/pos_ae.csv": text("pos_ae", times[:step], values[:step])}, UTC_TOML)
     plant.load()
     plant.aggregate()

@@ -31,7 +31,7 @@ def wall_clock(start, steps, zone):
 @st.composite
 def lines_of_a_signal(draw, signal):
     """Lines of one signal: steady time, here and there a gap, a repeat, another value, a swap or a broken row."""
-    count = draw(st.integers(8, 30))
+    count = draw(st.integers(8, 25))
     step = draw(st.sampled_from([5, 10, 15]))
     rng = draw(st.randoms(use_true_random=False))
     steps = [rng.choice([step] * 40 + [step * 30, 60 * 24 * 40]) for _ in range(count)]
@@ -54,7 +54,7 @@ def lines_of_a_signal(draw, signal):
 
 
 DEVICE = st.fixed_dictionaries({s: lines_of_a_signal(s) for s in SIGNALS})
-SETTINGS = settings(max_examples=settings.default.max_examples // 30)
+SETTINGS = settings(max_examples=settings.default.max_examples // 50)
 
 
 def text(signal, lines):
@@ -137,7 +137,7 @@ def test_rewritten_files_leave_nothing_of_what_they_were(before, after):
         assert_same_tables(plant.tables(), whole(Path(folder), after).tables())
 
 
-@SETTINGS
+@settings(max_examples=settings.default.max_examples // 100)
 @given(DEVICE, st.sampled_from(["Asia/Shanghai", "America/Havana", "Australia/Lord_Howe", "Asia/Kathmandu"]))
 def test_another_zone_reads_all_again_as_if_it_had_always_been_so(found, zone):
     with TemporaryDirectory() as folder:

@@ -190,7 +190,6 @@ def test_late_rows_and_smaller_values_displace_and_are_accounted(site):
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("", 'zone = "Asia/Shanghai"'),
         ("", 'zone = "UTC"'),
         ("", 'first_month = "2024-04"'),
         ('first_month = "2024-04"', ""),

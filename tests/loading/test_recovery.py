@@ -78,24 +78,23 @@ def test_a_load_that_dies_at_any_commit_is_repaired_by_the_next(site, stage, mon
     months = ["2024-04"] if stage == "rewrite" else ["2024-03", "2024-04"]
     died = 0
     for stop_at in range(1, 6):
-        for after in (False, True):
-            plant = site()
-            fill(plant, "first")
-            if stage != "first":
-                plant.load()
-                fill(plant, stage)
-            with monkeypatch.context() as patch:
-                commits(patch, stop_at, after)
-                try:
-                    plant.load()
-                except PowerCutError:
-                    died += 1
+        plant = site()
+        fill(plant, "first")
+        if stage != "first":
             plant.load()
-            assert plant.load().load == 0
-            assert_closed(plant)
-            assert_same_tables(plant.tables(resolution=False), expected)
-            assert plant.due() == months
-    assert died >= 8
+            fill(plant, stage)
+        with monkeypatch.context() as patch:
+            commits(patch, stop_at, after=stop_at == 5)
+            try:
+                plant.load()
+            except PowerCutError:
+                died += 1
+        plant.load()
+        assert plant.load().load == 0
+        assert_closed(plant)
+        assert_same_tables(plant.tables(resolution=False), expected)
+        assert plant.due() == months
+    assert died == 5
 
 
 def test_a_repair_parses_nothing_again(site, monkeypatch):

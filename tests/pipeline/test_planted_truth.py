@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -14,20 +15,22 @@ from tests.pipeline.conftest import Pipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("planted_truth")]
 SYSTEM = "ZHPESS232A230002"
+Truth = dict[str, Any]
+Planted = tuple[Pipeline, RunSummary, Truth]
 
 
 @pytest.fixture(scope="module")
 def planted(
     tmp_path_factory: pytest.TempPathFactory, pipeline_of: Callable[[Path], Pipeline]
-) -> tuple[Pipeline, RunSummary, dict[str, object]]:
+) -> Planted:
     folder = tmp_path_factory.mktemp("planted")
     make_plant(folder, plan_preset("planted_drift", meters=0))
     pipeline = pipeline_of(folder / "energy.toml")
     return pipeline, pipeline.run(), json.loads((folder / "truth.json").read_text(encoding="utf-8"))
 
 
-def fault(truth: dict[str, object], kind: str) -> dict[str, object]:
-    return next(f for f in truth["faults"] if f["kind"] == kind)  # type: ignore[union-attr,index]
+def fault(truth: Truth, kind: str) -> dict[str, Any]:
+    return next(f for f in truth["faults"] if f["kind"] == kind)
 
 
 def cell_fits(pipeline: Pipeline) -> pl.DataFrame:
@@ -35,7 +38,7 @@ def cell_fits(pipeline: Pipeline) -> pl.DataFrame:
     return fits.filter((pl.col("level") == "cell") & (pl.col("quantity") == "sat_offset_mv"))
 
 
-def test_the_drifting_cell_is_found_and_no_other_is_called_falling_or_rising(planted) -> None:  # noqa: ANN001
+def test_the_drifting_cell_is_found_and_no_other_is_called_falling_or_rising(planted: Planted) -> None:
     pipeline, summary, truth = planted
     assert summary.ok
     drift = fault(truth, "drifting_offset")
@@ -46,14 +49,14 @@ def test_the_drifting_cell_is_found_and_no_other_is_called_falling_or_rising(pla
     assert row["slope_per_year"] == pytest.approx(drift["mv_per_year"], abs=4)
 
 
-def test_every_cell_has_a_fit_with_an_interval(planted) -> None:  # noqa: ANN001
+def test_every_cell_has_a_fit_with_an_interval(planted: Planted) -> None:
     fits = cell_fits(planted[0])
     assert fits.height == 260
     assert fits["slope_low"].null_count() == 0
     assert (fits["slope_low"] < fits["slope_high"]).all()
 
 
-def test_the_common_step_is_a_dated_operating_regime_of_the_whole_system(planted) -> None:  # noqa: ANN001
+def test_the_common_step_is_a_dated_operating_regime_of_the_whole_system(planted: Planted) -> None:
     pipeline, _, truth = planted
     step = fault(truth, "regime_step")
     regimes = pipeline.read("regimes", SYSTEM).filter(pl.col("kind") == "operating_regime")
@@ -62,13 +65,11 @@ def test_the_common_step_is_a_dated_operating_regime_of_the_whole_system(planted
     assert row["scope"] == "system"
     assert row["step_mv"] == pytest.approx(step["mv"], abs=3)
     assert row["moved_share"] > 0.9
-    begin = pipeline.read("sat_daily", SYSTEM)["day"].min()
-    planted_day = date.fromisoformat(truth["start"]) + timedelta(days=int(step["day"]))  # type: ignore[call-overload,arg-type]
+    planted_day = date.fromisoformat(truth["plan"]["start"]) + timedelta(days=step["day"])
     assert abs((row["day"] - planted_day).days) <= 3
-    assert begin is not None
 
 
-def test_no_level_is_called_degrading_because_of_the_step(planted) -> None:  # noqa: ANN001
+def test_no_level_is_called_degrading_because_of_the_step(planted: Planted) -> None:
     fits = planted[0].read("degradation_fits", SYSTEM)
     above_cells = fits.filter(pl.col("level").is_in(["pack", "system"]) & (pl.col("quantity") != "capacity_percent"))
     assert above_cells.height > 0
@@ -78,7 +79,7 @@ def test_no_level_is_called_degrading_because_of_the_step(planted) -> None:  # n
     assert fits.filter(pl.col("verdict") != "falling")["quality_annual"].drop_nulls().is_in(["no_loss"]).all()
 
 
-def test_the_accounting_closes_and_no_check_fails(planted) -> None:  # noqa: ANN001
+def test_the_accounting_closes_and_no_check_fails(planted: Planted) -> None:
     checks = planted[0].read("check_results")
     assert checks.height >= 5
     assert checks["passed"].all()

@@ -51,7 +51,7 @@ def test_thinning_keeps_first_and_last_point_and_about_the_points_wanted() -> No
 def test_a_gap_breaks_the_line_and_the_envelope() -> None:
     data = columns(3000)
     data.ts[1000:] += 3 * 86_400_000_000
-    ts, mean, low, high, gaps, _ = thin(data, 500, 1.5 * STEP_US)
+    ts, mean, _, _, gaps, _ = thin(data, 500, 1.5 * STEP_US)
     assert gaps == 1
     assert np.isnan(mean).sum() == 1
     broken = int(np.flatnonzero(np.isnan(mean))[0])

@@ -1,0 +1,36 @@
+"""Files for the benchmark, as real ones are: `ts,<signal>`, 60 s and 30 s sampling, whole numbers and tenths.
+
+Next: `measure.py`.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+SECOND_US = 1_000_000
+
+
+def write_files(folder: Path, files: int, rows: int, seed: int = 1) -> list[Path]:
+    """Write one device's folder of CSV files and return their paths.
+
+    Half of the signals are whole numbers every 59 to 61 s (like SOC and temperatures), half are tenths every 30 to
+    31 s (like pack voltage and current); times are naive wall clock, strictly increasing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    paths = []
+    for i in range(files):
+        slow = i % 2 == 0
+        steps = rng.integers(59, 62, rows) if slow else rng.integers(30, 32, rows)
+        ts = np.cumsum(steps) * SECOND_US + int(START.timestamp()) * SECOND_US
+        walk = np.cumsum(rng.normal(0, 0.3, rows))
+        value = np.round(20 + 5 * np.sin(walk / 40)) if slow else np.round(800 + 10 * np.sin(walk / 60), 1)
+        signal = f"bms1_p1_t{i + 1}" if slow else f"bms1_x{i + 1}"
+        frame = pl.DataFrame({"ts": pl.Series(ts).cast(pl.Datetime("us")), signal: value})
+        path = folder / f"{signal}.csv"
+        frame.write_csv(path, datetime_format="%Y-%m-%d %H:%M:%S", float_precision=0 if slow else 1)
+        paths.append(path)
+    return paths

@@ -1,0 +1,64 @@
+"""The plant score finds what the tables show, and says what they cannot."""
+
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from energy_pipeline.schemas.base import Table
+from energy_pipeline.schemas.battery import CAPACITY, CELL_HEALTH, CHARGE_CYCLES, DEGRADATION_FITS, REGIMES, SAT_DAILY
+from energy_pipeline.score.plant_score import score_plant
+
+SYSTEM = {"efc": 100.0, "dc_in_kwh": 1000.0, "dc_out_kwh": 970.0}
+
+
+def one(table: Table, **values: Any) -> pl.DataFrame:
+    """One row of a table, null where nothing is given; not validated, for only the columns used matter."""
+    return pl.DataFrame([values], schema_overrides=dict(table.polars_schema)).select(
+        pl.col(c) if c in values else pl.lit(None, table.polars_schema[c]).alias(c) for c in table.column_names
+    )
+
+
+def tables(**changed: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    empty = {
+        "degradation_fits": DEGRADATION_FITS, "regimes": REGIMES, "cell_health": CELL_HEALTH, "sat_daily": SAT_DAILY,
+        "charge_cycles": CHARGE_CYCLES, "capacity": CAPACITY,
+    }
+    return {k: t.empty() for k, t in empty.items()} | changed
+
+
+def score(faults: list[dict[str, Any]], found: dict[str, pl.DataFrame]) -> dict[str, dict[str, Any]]:
+    truth = {"plan": {"start": "2024-01-01"}, "systems": {"a": SYSTEM}, "faults": faults}
+    return {r["fault"]: r for r in score_plant(truth, "a", found)}
+
+
+def test_a_drift_counts_only_with_the_right_sign() -> None:
+    fault = {"kind": "drifting_offset", "pack": 1, "cell": 2, "mv_per_year": 24.0, "system": 0}
+    fit = {"level": "cell", "pack": 1, "cell": 2, "quantity": "sat_offset_mv", "slope_per_year": 23.0}
+    right = tables(degradation_fits=one(DEGRADATION_FITS, **fit, verdict="rising"))
+    wrong = tables(degradation_fits=one(DEGRADATION_FITS, **fit, verdict="falling"))
+    assert score([fault], right)["drifting_offset"]["found"] is True
+    assert score([fault], wrong)["drifting_offset"]["found"] is False
+    assert score([fault], tables())["drifting_offset"]["found"] is False
+
+
+def test_a_step_counts_within_three_days() -> None:
+    fault = {"kind": "regime_step", "day": 140, "mv": -24.0, "system": None}
+    step = {"scope": "system", "step_mv": -23.5, "kind": "operating_regime"}
+    near = tables(regimes=one(REGIMES, **step, day=date(2024, 5, 22)))
+    far = tables(regimes=one(REGIMES, **step, day=date(2024, 5, 28)))
+    assert score([fault], near)["regime_step"]["estimate"] == -23.5
+    assert score([fault], near)["regime_step"]["found"] is True
+    assert score([fault], far)["regime_step"]["found"] is False
+
+
+def test_a_finding_that_nobody_planted_is_counted() -> None:
+    found = tables(cell_health=one(CELL_HEALTH, pack=1, cell=9, finding="weak_cell"))
+    weak = {"kind": "weak_capacity", "pack": 1, "cell": 9, "fraction": 0.03, "system": 0}
+    assert score([weak], found)["findings_without_a_fault"]["found"] is True
+    assert score([], found)["findings_without_a_fault"]["estimate"] == 1
+
+
+def test_what_the_tables_cannot_show_stays_open() -> None:
+    row = score([{"kind": "zone_wrong_hours", "hours": 7.0, "system": 0}], tables())["zone_wrong_hours"]
+    assert row["found"] is None
