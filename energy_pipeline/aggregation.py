@@ -11,7 +11,6 @@ from functools import partial
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from numpy.typing import NDArray
@@ -25,17 +24,18 @@ from energy_pipeline.compute.resolution import (
     cells_frame,
     month_grid,
 )
-from energy_pipeline.parallel import ordered_map, prefetched
+from energy_pipeline.parallel import ordered_map
 from energy_pipeline.resources.lake import (
     ATTEMPTS,
     Lake,
     LakeBusyError,
     Scope,
     commit_frame,
-    commit_stream,
+    commit_parts,
     numbers_of,
     scan_table,
 )
+from energy_pipeline.resources.parquet_parts import Part
 from energy_pipeline.schemas.resolution import LEVELS, RESOLUTIONS
 from energy_pipeline.settings import Settings
 from energy_pipeline.work import month_key, month_numbers
@@ -43,6 +43,8 @@ from energy_pipeline.work import month_key, month_numbers
 BATCH_ROWS = 1_000_000
 GROUP_ROWS = 4_000_000
 Frames = dict[str, pl.DataFrame]
+Int, Float = NDArray[np.int64], NDArray[np.float64]
+ROW_SCHEMA = {"signal": pl.String, "ts": pl.Int64, "value": pl.Float64}
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,11 @@ class _Task:
 
     device: str
     month: str
-    months: tuple[str, ...]
     grid: MonthGrid
     specs: dict[str, SignalSpec]
     events: pl.DataFrame
     readings: DeltaTable
+    edges: pl.DataFrame  # readings outside the month that reach into it: signal, ts [µs], value
 
 
 def aggregate_months(
@@ -105,44 +107,24 @@ def _replace(
     scope = Scope(device, tuple(months))
     coarse: dict[str, list[pl.DataFrame]] = {level: [] for level in LEVELS[1:]}
     rows = {m: dict.fromkeys(LEVELS, 0) for m in months}
-    # Every table is opened before the stream starts: the writer's own threads drive it and must not open one.
     tasks = [_task(lake, settings, device, m) for m in months]
 
-    def fine() -> Iterator[pa.RecordBatch]:
+    def fine() -> Iterator[Part]:
         for task, counts in tasks:
             for frames in ordered_map(partial(_batch, task), batches(counts, BATCH_ROWS), settings.workers):
                 for level, frame in frames.items():
                     rows[task.month][level] += len(frame)
                     if level != "5min":
                         coarse[level].append(frame)
-                yield from _plain(frames["5min"]).to_batches()
+                yield Part(task.month, frames["5min"].drop("device", "month").to_arrow())
             done(task.month)
 
-    batches_of_5min = prefetched(fine())
-    first = next((b for b in batches_of_5min if b.num_rows), None)
-    table = RESOLUTIONS["5min"]
-    if first is None:
-        commit_frame(handles["5min"], table, table.empty(), scope, numbers)
-    else:
-        stream = pa.RecordBatchReader.from_batches(first.schema, _chain(first, batches_of_5min))
-        commit_stream(handles["5min"], table, stream, scope, numbers)
+    commit_parts(handles["5min"], RESOLUTIONS["5min"], device, fine(), months, numbers)
     for level in LEVELS[1:]:
         table = RESOLUTIONS[level]
-        frame = pl.concat(coarse[level]) if coarse[level] else table.empty()
+        frame = table.conform(pl.concat(coarse[level])) if coarse[level] else table.empty()
         commit_frame(handles[level], table, frame, scope, numbers)
     return rows
-
-
-def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    yield first
-    yield from rest
-
-
-def _plain(frame: pl.DataFrame) -> pa.Table:
-    """Arrow with plain strings, as the writer wants them."""
-    table = frame.to_arrow()
-    fields = [f.with_type(pa.string()) if pa.types.is_large_string(f.type) else f for f in table.schema]
-    return table.cast(pa.schema(fields))
 
 
 def _task(lake: Lake, settings: Settings, device: str, month: str) -> tuple[_Task, dict[str, int]]:
@@ -157,63 +139,86 @@ def _task(lake: Lake, settings: Settings, device: str, month: str) -> tuple[_Tas
         )
         for row in signals.iter_rows(named=True)
     }
-    known = lake.months(device)
-    earlier = [m for m in known if m < month][-1:]
-    later = [m for m in known if m > month][:1] if any(s.kind == "interval" for s in specs.values()) else []
-    task = _Task(
-        device, month, (*earlier, *((month,) if month in known else ()), *later), grid, specs,
-        lake.read("counter_events", device), lake.open("readings"),
-    )
-    counts = _rows_per_signal(task)
-    # A register without a reading in this month may still have its line across it.
-    counts |= {s: 1 for s, spec in specs.items() if spec.has_energy and s not in counts}
+    readings = lake.open("readings")
+    edges = _edges(readings, lake.months(device), device, month, grid, specs)
+    task = _Task(device, month, grid, specs, lake.read("counter_events", device), readings, edges)
+    # Only to cut batches of a bearable size; a signal without a reading may still be held, or cross as a register.
+    months = max(1, len(lake.months(device)))
+    counts = dict(zip(signals["signal"], (signals["rows_accepted"] // months + 1), strict=True))
     return task, counts
 
 
-def _window(task: _Task) -> pl.Expr:
-    hold = max((max(s.hold_us, s.interval_us or 0) for s in task.specs.values()), default=0)
-    # An interval row ends early where the next one begins, even if that lies in the next month.
-    reach = max((s.interval_us or 0 for s in task.specs.values() if s.kind == "interval"), default=0)
-    start, end = zones.from_us(task.grid.start - hold), zones.from_us(task.grid.end + reach)
-    return (pl.col("ts") >= start) & (pl.col("ts") < end)
-
-
-def _rows_per_signal(task: _Task) -> dict[str, int]:
-    frame = (
-        scan_table(task.readings, task.device, task.months).filter(_window(task)).group_by("signal").len().collect()
-    )
-    return dict(zip(frame["signal"].to_list(), frame["len"].to_list(), strict=True))
+def _edges(
+    readings: DeltaTable, known: list[str], device: str, month: str, grid: MonthGrid, specs: dict[str, SignalSpec]
+) -> pl.DataFrame:
+    """Readings before the month that may be held into it, and after it where an interval row ends at the next."""
+    hold = max((max(s.hold_us, s.interval_us or 0) for s in specs.values()), default=0)
+    reach = max((s.interval_us or 0 for s in specs.values() if s.kind == "interval"), default=0)
+    spans = [([m for m in known if m < month][-1:], grid.start - hold, grid.start)]
+    if reach:
+        spans.append(([m for m in known if m > month][:1], grid.end, grid.end + reach))
+    frames = [
+        scan_table(readings, device, months)
+        .filter((pl.col("ts") >= zones.from_us(low)) & (pl.col("ts") < zones.from_us(high)))
+        .select("signal", pl.col("ts").to_physical(), "value")
+        .collect()
+        for months, low, high in spans
+        if months
+    ]
+    return pl.concat([pl.DataFrame(schema=ROW_SCHEMA), *frames])
 
 
 def _batch(task: _Task, signals: list[str]) -> Frames:
     rows = (
-        scan_table(task.readings, task.device, task.months)
-        .filter(pl.col("signal").is_between(pl.lit(signals[0]), pl.lit(signals[-1])) & _window(task))
+        scan_table(task.readings, task.device, [task.month])
+        .filter(pl.col("signal").is_between(pl.lit(signals[0]), pl.lit(signals[-1])))
         .select("signal", pl.col("ts").to_physical(), "value")
         .collect()
     )
-    rows = rows.filter(pl.col("signal").is_in(signals)).sort("signal", "ts")
+    code, ts, value = _in_order(_coded(rows, signals))
     registers = [s for s in signals if task.specs[s].kind in {"counter", "net_counter"}]
-    if registers:
-        rows = _with_neighbours(task, rows, registers)
+    around = task.edges if not registers else pl.concat([task.edges, *_neighbours(task, registers)])
+    ts, value, bounds = _insert(code, ts, value, _coded(around.unique(["signal", "ts"]), signals), len(signals), task)
     specs = [task.specs[s] for s in signals]
-    bounds = _bounds(rows["signal"], signals)
-    ts, value = rows["ts"].to_numpy(), rows["value"].to_numpy()
     levels = aggregate_month(specs, bounds, ts, value, task.grid, task.events)
     return {
-        level: cells_frame(cells, task.device, task.month, specs, task.grid.starts[level], level)
+        level: cells_frame(cells, task.device, task.month, specs, task.grid.starts[level])
         for level, cells in levels.items()
     }
 
 
-def _bounds(sorted_signals: pl.Series, signals: list[str]) -> NDArray[np.int64]:
-    ends = sorted_signals.search_sorted(pl.Series(signals), side="right").to_numpy()
-    return np.concatenate([[0], ends]).astype(np.int64)
+def _coded(rows: pl.DataFrame, signals: list[str]) -> pl.DataFrame:
+    """Replace the names of signals by their position in `signals`; rows of others are left out."""
+    coded = rows.with_columns(pl.col("signal").cast(pl.Enum(signals), strict=False).to_physical().alias("code"))
+    return coded.filter(pl.col("code").is_not_null()) if coded["code"].null_count() else coded
 
 
-def _with_neighbours(task: _Task, rows: pl.DataFrame, registers: list[str]) -> pl.DataFrame:
-    """Add, per register, the last reading before and the first after the month that no event ignores."""
-    found = [rows]
+def _in_order(coded: pl.DataFrame) -> tuple[Int, Int, Float]:
+    """Codes, times and values by signal and time; a month in one file is in order already."""
+    code, ts = coded["code"].to_numpy().astype(np.int64), coded["ts"].to_numpy()
+    if not bool(((code[1:] > code[:-1]) | ((code[1:] == code[:-1]) & (ts[1:] > ts[:-1]))).all()):
+        coded = coded.sort("code", "ts")
+        code, ts = coded["code"].to_numpy().astype(np.int64), coded["ts"].to_numpy()
+    return code, ts, coded["value"].to_numpy()
+
+
+def _insert(
+    code: Int, ts: Int, value: Float, around: pl.DataFrame, signals: int, task: _Task
+) -> tuple[Int, Float, Int]:
+    """Put the readings around the month before and after those in it; return times, values and row bounds."""
+    starts = np.searchsorted(code, np.arange(signals + 1))
+    if around.is_empty():
+        return ts, value, starts
+    around = around.sort("code", "ts")
+    which, when = around["code"].to_numpy().astype(np.int64), around["ts"].to_numpy()
+    place = np.where(when < task.grid.start, starts[which], starts[which + 1])
+    ts, value = np.insert(ts, place, when), np.insert(value, place, around["value"].to_numpy())
+    return ts, value, starts + np.searchsorted(which, np.arange(signals + 1))
+
+
+def _neighbours(task: _Task, registers: list[str]) -> list[pl.DataFrame]:
+    """Per register, the last reading before and the first after the month that no event ignores."""
+    found = []
     for before in (True, False):
         missing = list(registers)
         for month in _outwards(task, before):
@@ -222,7 +227,7 @@ def _with_neighbours(task: _Task, rows: pl.DataFrame, registers: list[str]) -> p
             nearest = _nearest(task, missing, month, before)
             found.append(nearest)
             missing = [s for s in missing if s not in set(nearest["signal"])]
-    return pl.concat(found).unique(["signal", "ts"]).sort("signal", "ts")
+    return found
 
 
 def _outwards(task: _Task, before: bool) -> list[str]:

@@ -248,6 +248,50 @@ class MeterSettings(_Model):
     power_factor_limit: float = Field(0.90, gt=0, le=1)
     power_factor_load_share: float = Field(0.10, ge=0, le=1, description="loaded: |P| above this share of the month's p95")
     balance_limit_percent: float = Field(2.0, gt=0)
+    balance_min_kwh: float = Field(1.0, ge=0, description="days with less energy than this are never flagged [kWh]")
+    stands_still_kwh: float = Field(
+        5.0, gt=0, description="energy by power while a register does not move that is a finding [kWh]"
+    )
+
+
+_CLOCK = r"^([01]\d|2[0-3]):(00|15|30|45)$|^24:00$"
+
+
+class TariffWindow(_Model):
+    """Hours of some weekdays with a price of their own, in local time."""
+
+    price_per_kwh: float = Field(description="price of energy drawn in this window [currency/kWh]")
+    start: str = Field("00:00", pattern=_CLOCK, description="first quarter hour, local, HH:MM at 00, 15, 30 or 45")
+    end: str = Field("24:00", pattern=_CLOCK, description="end, local; later than `start`, so a night is two windows")
+    weekdays: tuple[Annotated[int, Field(ge=1, le=7)], ...] = Field(
+        (1, 2, 3, 4, 5, 6, 7), min_length=1, description="1 is Monday, 7 is Sunday; holidays count as their weekday"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "TariffWindow":
+        if self.start >= self.end:
+            msg = f"a window from {self.start} to {self.end} has no length; write a night as two windows, to 24:00 and from 00:00"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def minutes(self) -> tuple[int, int]:
+        """Start and end as minutes of the local clock."""
+        start, end = (int(t[:2]) * 60 + int(t[3:]) for t in (self.start, self.end))
+        return start, end
+
+
+class Tariff(_Model):
+    """What energy and peaks cost. Without this block no cost is computed or shown."""
+
+    price_per_kwh: float = Field(description="price of energy drawn outside all windows [currency/kWh]")
+    window: tuple[TariffWindow, ...] = Field((), description="blocks `[[tariff.window]]`; the first that fits counts")
+    feed_in_per_kwh: float | None = Field(None, description="paid for energy fed back [currency/kWh]; default: nothing")
+    peak_per_kw: float | None = Field(
+        None, ge=0, description="price of the month's largest quarter hour [currency/kW]; default: no price"
+    )
+    currency: str = Field("EUR", min_length=1, max_length=8, description="name of the currency, shown only")
+    meters: tuple[Name, ...] = Field((), description="devices that are billed; empty: all with energy")
 
 
 class Device(_Model):
@@ -265,7 +309,9 @@ class EventRule(_Model):
     device: Name
     signal: str
     ts: str = Field(description="UTC time of the event as shown in counter_events, ISO 8601")
-    decision: Literal["accepted", "ignored"] = Field(description="accepted: book the full step; ignored: book nothing")
+    decision: Literal["accepted", "ignored"] = Field(
+        description="accepted: book the full step (readings of a dip or spike count as they stand); ignored: book nothing"
+    )
 
     @field_validator("ts")
     @classmethod
@@ -286,6 +332,7 @@ class Settings(_Model):
     levels: tuple[str, ...] = Field(("5min", "15min", "1h", "1d"), description="resolution tables")
     battery: BatterySettings = BatterySettings()
     meter: MeterSettings = MeterSettings()
+    tariff: Tariff | None = Field(None, description="block `[tariff]`; without it there are no costs")
     device: tuple[Device, ...] = ()
     source: tuple[Source, ...] = ()
     signal: tuple[SignalRule, ...] = ()
@@ -307,6 +354,16 @@ class Settings(_Model):
     def battery_of(self, device: str) -> BatterySettings:
         """Return the battery settings of a device."""
         return next((d.battery for d in self.device if d.name == device and d.battery), self.battery)
+
+    def site_meter_of(self, device: str) -> str | None:
+        """Return the meter at the grid connection of a battery system, where it is set."""
+        return next((d.site_meter for d in self.device if d.name == device), None)
+
+    def tariff_of(self, device: str) -> Tariff | None:
+        """Return the tariff by which a device is billed; None where there is none."""
+        if self.tariff is None or (self.tariff.meters and device not in self.tariff.meters):
+            return None
+        return self.tariff
 
     def decisions_of(self, device: str, signal: str) -> dict[int, str]:
         """Return a person's decisions on counter events of a signal, by time [µs, UTC]."""
@@ -331,9 +388,11 @@ class Settings(_Model):
 
     def derived_digest(self, device: str) -> str:
         """Digest of everything that shapes a device's derived tables; a change makes all its months due."""
+        tariff = self.tariff_of(device)
         return _digest(
             self.zone_of(device).key, self.battery_of(device).model_dump(mode="json"),
             self.meter.model_dump(mode="json"), self.reading_digest(device), COMPUTE_VERSION,
+            self.site_meter_of(device), None if tariff is None else tariff.model_dump(mode="json"),
         )
 
 

@@ -129,8 +129,8 @@ def default_words(field: FieldInfo) -> str:
     if value is None or isinstance(value, BaseModel) or value in ((), "", {}):
         return "–"
     if isinstance(value, tuple):
-        return "`[" + ", ".join(f'"{v}"' if isinstance(v, str) else f"{v:g}" for v in value) + "]`"
-    return f'`"{value}"`' if isinstance(value, str) else f"`{value:g}`"
+        return "`[" + ", ".join(f'"{v}"' if isinstance(v, str) else f"{v:.12g}" for v in value) + "]`"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value:.12g}`"
 
 
 def meaning_and_unit(model: type[BaseModel], name: str, field: FieldInfo) -> tuple[str, str]:

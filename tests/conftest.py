@@ -23,7 +23,7 @@ from energy_pipeline.schemas.resolution import LEVELS
 from energy_pipeline.settings import Settings, load_settings
 
 settings.register_profile(
-    "short", deadline=None, derandomize=True, print_blob=False,
+    "short", deadline=None, derandomize=True, database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
 settings.register_profile("hunt", settings.get_profile("short"), derandomize=False, max_examples=1000)

@@ -1,8 +1,8 @@
 """The guard in front of the server: who may talk to it, as pure ASGI.
 
-A request with a foreign Host is refused (400), a websocket or form with a foreign Origin too (403); bokeh-fastapi checks
-neither. HTTP Basic can be switched on by `ENERGY_VIEWER_USER` and `ENERGY_VIEWER_PASSWORD`. Every answer carries headers
-that forbid framing and content guessing.
+A request with a foreign Host is refused (400), a websocket or form with a foreign Origin too (403); bokeh-fastapi
+checks neither. HTTP Basic can be switched on by `ENERGY_VIEWER_USER` and `ENERGY_VIEWER_PASSWORD`. Every answer
+carries headers that forbid framing and content guessing.
 """
 
 import base64

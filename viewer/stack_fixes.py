@@ -31,6 +31,7 @@ window.addEventListener("popstate", () => {
   if (model === undefined) { window.location.reload() } else { model.search = window.location.search }
 })
 """
+REGISTERS = ("_onload", "_locations", "_change_callbacks", "_session_outputs", "_templates", "_stylesheets")
 _done: list[str] = []
 
 
@@ -72,30 +73,21 @@ def follow_back_button(doc: Document) -> None:
 
 
 def forget_document(doc: Document, page: object) -> Callable[[object], None]:
-    """panel-material-ui 0.16: the page's busy watcher and `state._views` keep a closed document alive."""
+    """panel-material-ui 0.16: the page's busy watcher and panel's registers keep a closed document alive."""
 
     def forget(_context: object) -> None:
         views = getattr(state, "_views", {})
         for ref in [r for r, entry in list(views.items()) if entry[2] is doc]:
             views.pop(ref, None)
-        watchers = getattr(state, "param", None)
         for watcher in _busy_watchers(page):
-            watchers.unwatch(watcher)
+            state.param.unwatch(watcher)
+        for register in REGISTERS:
+            getattr(state, register, {}).pop(doc, None)
 
     return forget
 
 
 def _busy_watchers(page: object) -> list[Any]:
-    held = getattr(state, "_param_watchers", None) or getattr(state, "_param__private", None)
-    registry = held if isinstance(held, dict) else getattr(held, "watchers", {})
-    found = registry.get("busy", {}).get("value", []) if isinstance(registry, dict) else []
-    return [w for w in found if _belongs_to(w, page)]
-
-
-def _belongs_to(watcher: Any, page: object) -> bool:
-    function = getattr(watcher, "fn", None)
-    target = getattr(function, "__self__", None)
-    if target is page:
-        return True
-    inner = getattr(function, "args", ()) or ()
-    return any(a is page or getattr(a, "__self__", None) is page for a in inner)
+    private = getattr(state, "_param__private", None)
+    watchers = getattr(private, "watchers", {}).get("busy", {}).get("value", [])
+    return [w for w in watchers if getattr(getattr(w.fn, "__self__", None), "self", None) is page]

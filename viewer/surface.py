@@ -18,7 +18,8 @@ from viewer.texts import Texts
 _PAGE = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>{title}</title>
 <script src="plotly.js"></script></head><body style="margin:0;overflow:hidden;font-family:Roboto,sans-serif">
 <div id="surface" style="height:{height}px"></div>
-<script>const figure = {figure}; Plotly.newPlot("surface", figure.data, figure.layout, {{displaylogo:false, responsive:true}})</script>
+<script>const figure = {figure}; Plotly.newPlot("surface", figure.data, figure.layout, {{displaylogo:false,
+responsive:true}})</script>
 </body></html>"""
 
 

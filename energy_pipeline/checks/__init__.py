@@ -1,25 +1,18 @@
 """The checks, each named by the sentence that is true when it is green; thin over `compute/findings.py`.
 
-Their verdicts go to Dagster and, with the failing rows, to the table `check_results`. Next: `checks/common.py`.
+Their verdicts go to Dagster and, with the failing rows, to the table `check_results`. Next: `checks/meters.py`,
+those of meters; `checks/common.py`.
 """
 
 import polars as pl
 from dagster import AssetCheckExecutionContext, AssetCheckResult, AssetChecksDefinition, asset_check
 
-from energy_pipeline.checks.common import settle
+from energy_pipeline.checks.common import months_of_run, settle
+from energy_pipeline.checks.meters import build_meter_checks
 from energy_pipeline.compute import findings
 from energy_pipeline.compute.findings import Finding
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.site import SiteResource
-
-
-def _months(context: AssetCheckExecutionContext) -> dict[str, list[str]]:
-    """Months per device of the run that a check belongs to."""
-    wanted: dict[str, list[str]] = {}
-    for key in context.partition_keys:
-        device, _, month = str(key).partition("|")
-        wanted.setdefault(device, []).append(month)
-    return wanted
 
 
 def build_checks() -> list[AssetChecksDefinition]:
@@ -30,19 +23,19 @@ def build_checks() -> list[AssetChecksDefinition]:
         context: AssetCheckExecutionContext, site: SiteResource
     ) -> AssetCheckResult:
         lake = site.lake()
-        found = {d: _accounts(lake, d) for d in _months(context)}
+        found = {d: _accounts(lake, d) for d in months_of_run(context)}
         return settle(lake, "readings", "rows_read_are_accepted_rejected_duplicate_or_conflict", found, True)
 
     @asset_check(asset="source_files", description="No file is unreadable or has gone.")
     def every_file_could_be_read(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
         lake = site.lake()
-        found = {d: findings.unfinished_files(lake.read("source_files", d)) for d in _months(context)}
+        found = {d: findings.unfinished_files(lake.read("source_files", d)) for d in months_of_run(context)}
         return settle(lake, "source_files", "every_file_could_be_read", found, False)
 
     @asset_check(asset="resolution_1d", blocking=True, description="Days say the same as five minutes.")
     def days_equal_five_minutes(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
         lake = site.lake()
-        found = {d: _levels(lake, d, months) for d, months in _months(context).items()}
+        found = {d: _levels(lake, d, months) for d, months in months_of_run(context).items()}
         return settle(lake, "resolution_1d", "days_equal_five_minutes", found, True)
 
     @asset_check(asset="sat_voltage", description="No sentinel or spike has become a SAT voltage.")
@@ -54,7 +47,7 @@ def build_checks() -> list[AssetChecksDefinition]:
             d: findings.sat_outside_chemistry(
                 lake.read("sat_voltage", d, months), settings.battery_of(d).sat_limits_v
             )
-            for d, months in _months(context).items()
+            for d, months in months_of_run(context).items()
         }
         return settle(lake, "sat_voltage", "sat_voltages_lie_within_the_chemistry", found, False)
 
@@ -63,12 +56,12 @@ def build_checks() -> list[AssetChecksDefinition]:
         context: AssetCheckExecutionContext, site: SiteResource
     ) -> AssetCheckResult:
         lake = site.lake()
-        found = {d: _fits(lake, d) for d in _months(context)}
+        found = {d: _fits(lake, d) for d in months_of_run(context)}
         return settle(lake, "degradation_fits", "every_cell_has_a_fit_or_a_reason", found, False)
 
     return [
         rows_read_are_accepted_rejected_duplicate_or_conflict, every_file_could_be_read, days_equal_five_minutes,
-        sat_voltages_lie_within_the_chemistry, every_cell_has_a_fit_or_a_reason,
+        sat_voltages_lie_within_the_chemistry, every_cell_has_a_fit_or_a_reason, *build_meter_checks(),
     ]
 
 

@@ -6,7 +6,7 @@ Next: `checks/__init__.py`, the checks themselves.
 from datetime import UTC, datetime
 
 import polars as pl
-from dagster import AssetCheckResult, AssetCheckSeverity, MetadataValue
+from dagster import AssetCheckExecutionContext, AssetCheckResult, AssetCheckSeverity, MetadataValue
 from deltalake import write_deltalake
 from deltalake.exceptions import CommitFailedError
 
@@ -15,6 +15,15 @@ from energy_pipeline.resources.lake import ATTEMPTS, Lake, LakeBusyError
 from energy_pipeline.schemas.operation import CHECK_RESULTS
 
 SHOWN = 20
+
+
+def months_of_run(context: AssetCheckExecutionContext) -> dict[str, list[str]]:
+    """Months per device of the run that a check belongs to."""
+    wanted: dict[str, list[str]] = {}
+    for key in context.partition_keys:
+        device, _, month = str(key).partition("|")
+        wanted.setdefault(device, []).append(month)
+    return wanted
 
 
 def settle(
@@ -33,14 +42,15 @@ def settle(
         metadata["limit"] = any_finding.limit
         metadata["what_to_do"] = any_finding.advice if failing else "nothing"
     for device, finding in failing.items():
-        metadata[f"sample_{device}"] = MetadataValue.md(_markdown(finding.failed.head(SHOWN)))
+        metadata[f"sample_{device}"] = MetadataValue.md(markdown(finding.failed.head(SHOWN)))
     return AssetCheckResult(
         passed=not failing, severity=AssetCheckSeverity.ERROR if blocking else AssetCheckSeverity.WARN,
         metadata=metadata,
     )
 
 
-def _markdown(frame: pl.DataFrame) -> str:
+def markdown(frame: pl.DataFrame) -> str:
+    """Rows as a Markdown table."""
     head = "| " + " | ".join(frame.columns) + " |\n|" + "---|" * frame.width
     rows = ["| " + " | ".join(str(v) for v in row) + " |" for row in frame.iter_rows()]
     return "\n".join([head, *rows])

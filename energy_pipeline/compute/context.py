@@ -9,18 +9,23 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from energy_pipeline.settings import BatterySettings, MeterSettings
+from energy_pipeline.settings import BatterySettings, MeterSettings, Tariff
 
 
 @dataclass(frozen=True)
 class DeviceContext:
-    """A device, the zone of its local calendar, its thresholds, and its rows of the `signals` table."""
+    """A device, the zone of its local calendar, its thresholds, and its rows of the `signals` table.
+
+    `site_meter` names the meter at a battery's grid connection, `tariff` what the device's energy costs.
+    """
 
     device: str
     zone: ZoneInfo
     battery: BatterySettings
     meter: MeterSettings
     signals: pl.DataFrame
+    site_meter: str | None = None
+    tariff: Tariff | None = None
 
     def names(self, quantity: str) -> list[str]:
         """Return the names of the device's signals that measure `quantity`, sorted."""

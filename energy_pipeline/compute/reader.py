@@ -5,7 +5,6 @@ lenient path, which finds the bad rows one by one. Both give the same rows for g
 decided here. Next: `rows.py` turns these columns into readings and rejected rows.
 """
 
-import bisect
 import csv
 import io
 import re
@@ -24,6 +23,7 @@ from energy_pipeline.compute.layout import Layout, LayoutError
 ISO = r"^(\d{4}-\d{2}-\d{2})(?:[ T](\d{2})(?::(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?)?(Z|z|[+-]\d{2}(?::?\d{2})?)?$"
 HAS_OFFSET = re.compile(r"\d(Z|z|[+-]\d{2}(:?\d{2})?)$")
 RAW_LENGTH = 200
+BLANKS = " \t"  # what Arrow trims around numbers, and so everybody else
 
 
 @dataclass
@@ -32,19 +32,21 @@ class Lines:
 
     data: bytes
     first_line: int
-    _starts: list[int] = field(default_factory=list)
-    _numbers: list[int] = field(default_factory=list)
+    _starts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    _numbers: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def _index(self) -> None:
-        if self._starts or not self.data:
+        """Find where the lines begin that hold anything but carriage returns; once, and only where it is asked for."""
+        if len(self._starts) or not self.data:
             return
-        position, number = 0, self.first_line
-        for line in self.data.split(b"\n"):
-            if line.strip(b"\r"):
-                self._starts.append(position)
-                self._numbers.append(number)
-            position += len(line) + 1
-            number += 1
+        text = np.frombuffer(self.data, np.uint8)
+        breaks = np.flatnonzero(text == ord("\n"))
+        starts, ends = np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(text)]])
+        filled = ends > starts
+        for i in np.flatnonzero(filled & (text[np.minimum(starts, len(text) - 1)] == ord("\r"))):
+            filled[i] = bool(self.data[starts[i] : ends[i]].strip(b"\r"))
+        self._starts = starts[filled]
+        self._numbers = np.flatnonzero(filled) + self.first_line
 
     def count(self) -> int:
         """Number of lines that are not blank."""
@@ -54,25 +56,20 @@ class Lines:
     def start(self, row: int) -> int:
         """Byte at which a row begins."""
         self._index()
-        return self._starts[row]
+        return int(self._starts[row])
 
     def number(self, row: int) -> int:
         """Line number in the file, from 1."""
         self._index()
-        return self._numbers[row]
+        return int(self._numbers[row])
 
     def text(self, row: int) -> str:
         """The line as it stands in the file, at most 200 characters."""
         self._index()
-        start = self._starts[row]
+        start = int(self._starts[row])
         end = self.data.find(b"\n", start)
         line = self.data[start : end if end >= 0 else len(self.data)].rstrip(b"\r")
         return line[: 4 * RAW_LENGTH].decode("utf-8", errors="backslashreplace")[:RAW_LENGTH]
-
-    def row_at_or_after(self, line: int) -> int:
-        """Row index of a line number."""
-        self._index()
-        return bisect.bisect_left(self._numbers, line)
 
 
 @dataclass
@@ -190,7 +187,7 @@ def _from_arrow(table: pa.Table, layout: Layout, lines: Lines) -> Columns:
     source = layout.source
     times = table.column(source.time_column).combine_chunks()
     if pa.types.is_string(times.type) and source.time_format not in {"iso", "epoch_s", "epoch_ms"}:
-        time_us, time_ok, is_utc = _parse_times(pl.Series(times).str.strip_chars(), source.time_format)
+        time_us, time_ok, is_utc = _parse_times(pl.Series(times).str.strip_chars(BLANKS), source.time_format)
     else:
         time_us, time_ok, is_utc = _arrow_times(times, source.time_format)
     values: dict[str, NDArray[np.float64]] = {}
@@ -203,7 +200,7 @@ def _from_arrow(table: pa.Table, layout: Layout, lines: Lines) -> Columns:
         state[name] = column.is_null().to_numpy().astype(np.uint8) if column.null_count else None
     keys = None
     if source.key_column:
-        keys = pl.Series(table.column(source.key_column).combine_chunks()).cast(pl.String).str.strip_chars()
+        keys = pl.Series(table.column(source.key_column).combine_chunks()).cast(pl.String).str.strip_chars(BLANKS)
     factors = table.column(source.factor_column).to_numpy() if source.factor_column else None
     return Columns(time_us, time_ok, is_utc, values, state, keys, factors, lines, {})
 
@@ -262,7 +259,7 @@ def _read_lenient(data: bytes, layout: Layout, lines: Lines) -> Columns:
             broken[i] = "wrong_field_count"
         for name, cells in fields.items():
             position = index[name]
-            cells.append(row[position].strip() if position < len(row) else "")
+            cells.append(row[position].strip(BLANKS) if position < len(row) else "")
             if i in bad_encoding and "\ufffd" in cells[-1]:  # in a column that nobody reads it does not matter
                 broken[i] = "bad_encoding"
     time_us, time_ok, is_utc = _parse_times(pl.Series(fields[source.time_column], dtype=pl.String), source.time_format)
@@ -358,7 +355,7 @@ def read_parquet(data: bytes, layout: Layout) -> Columns:
     wanted += [c for c in (source.key_column, source.factor_column) if c]
     try:
         table = pq.read_table(pa.BufferReader(data), columns=list(dict.fromkeys(wanted)))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable_parquet(error) from error
     return _from_arrow(table, layout, RowNumbers(b"", 1))
 
@@ -367,7 +364,7 @@ def parquet_columns(data: bytes) -> tuple[str, ...]:
     """Return the column names of a Parquet file; LayoutError where it is none."""
     try:
         return tuple(pq.read_schema(pa.BufferReader(data)).names)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable_parquet(error) from error
 
 

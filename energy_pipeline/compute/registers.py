@@ -171,8 +171,10 @@ def _fall(old: float, new: float, dt_us: int, p_max_kw: float, modulus: float | 
 def _overrule(event: Event, decision: str | None) -> Event:
     if decision is None:
         return event
-    booked = round(event.new - event.old, 4) if decision == "accepted" else 0.0
-    return replace(event, ts_end=None, booked_kwh=booked, overruled=True, provisional=False)
+    if decision == "ignored":
+        # The readings of a dip or spike stay left out: booking nothing for the step alone would book its way back.
+        return replace(event, booked_kwh=0.0, overruled=True, provisional=False)
+    return replace(event, ts_end=None, booked_kwh=round(event.new - event.old, 4), overruled=True, provisional=False)
 
 
 def correct_register(ts: Int, value: Float, events: pl.DataFrame) -> tuple[Int, Float, Int]:

@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from energy_pipeline.compute import registers, zones
-from energy_pipeline.schemas.resolution import LEVELS, RESOLUTIONS
+from energy_pipeline.schemas.resolution import LEVELS
 
 Int, Float = NDArray[np.int64], NDArray[np.float64]
 FINE_US = 5 * zones.MINUTE
@@ -135,30 +135,32 @@ def _held(specs: list[SignalSpec], bounds: Int, ts: Int, value: Float, grid: Mon
     if len(low) == 0:
         return cells
     first = (low - grid.start) // FINE_US
-    spans = (high - 1 - grid.start) // FINE_US - first + 1
-    total = int(spans.sum())
-    if total != len(spans):
-        origin = np.repeat(np.arange(len(spans)), spans)
-        inside = np.arange(total) - np.repeat(np.cumsum(spans) - spans, spans)
-        bucket = first[origin] + inside
-        edge = grid.start + bucket * FINE_US
-        low, high = np.maximum(low[origin], edge), np.minimum(high[origin], edge + FINE_US)
-        row, value = row[origin], value[origin]
-    else:
-        bucket = first
-    seconds = (high - low) / zones.SECOND
-    key = row * buckets + bucket
-    new = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
-    weighted = value * seconds
-    where = key[new]
-    cells.covered_s.reshape(-1)[where] = np.add.reduceat(seconds, new)
-    cells.integral.reshape(-1)[where] = np.add.reduceat(weighted, new)
-    cells.integral_sq.reshape(-1)[where] = np.add.reduceat(weighted * value, new)
+    edge = grid.start + (first + 1) * FINE_US
+    _add_held(cells, row * buckets + first, (np.minimum(high, edge) - low) / zones.SECOND, value)
+    over = np.flatnonzero(high > edge)
+    if len(over):
+        # The few readings that are held across a border: one piece for every further bucket that they reach.
+        spans = (high[over] - 1 - grid.start) // FINE_US - first[over]
+        origin = np.repeat(over, spans)
+        inside = np.arange(int(spans.sum())) - np.repeat(np.cumsum(spans) - spans, spans)
+        bucket = first[origin] + 1 + inside
+        begin = grid.start + bucket * FINE_US
+        seconds = (np.minimum(high[origin], begin + FINE_US) - begin) / zones.SECOND
+        _add_held(cells, row[origin] * buckets + bucket, seconds, value[origin])
     for i, spec in enumerate(specs):
         if spec.has_energy:
             cells.integral[i] = np.nan
             cells.integral_sq[i] = np.nan
     return cells
+
+
+def _add_held(cells: Cells, key: Int, seconds: Float, value: Float) -> None:
+    """Add held time and integrals to the buckets `key` (flat positions)."""
+    size = cells.n.size
+    weighted = value * seconds
+    cells.covered_s.reshape(-1)[:] += np.bincount(key, seconds, size)
+    cells.integral.reshape(-1)[:] += np.bincount(key, weighted, size)
+    cells.integral_sq.reshape(-1)[:] += np.bincount(key, weighted * value, size)
 
 
 def _readings(cells: Cells, bounds: Int, ts: Int, value: Float, grid: MonthGrid) -> None:
@@ -221,9 +223,9 @@ def _coarsen(fine: Cells, starts: Int) -> Cells:
 
 
 def cells_frame(
-    cells: Cells, device: str, month: str, specs: list[SignalSpec], starts: Int, level: str
+    cells: Cells, device: str, month: str, specs: list[SignalSpec], starts: Int
 ) -> pl.DataFrame:
-    """Return the buckets that hold anything as validated rows of `resolution_<level>`."""
+    """Return the buckets that hold anything as rows of a resolution table; they are validated when written."""
     keep = (cells.n > 0) | (cells.covered_s > 0) | ~np.isnan(cells.increase)
     row, bucket = np.nonzero(keep)
     flat = row * keep.shape[1] + bucket
@@ -232,7 +234,7 @@ def cells_frame(
     def column(array: Float) -> pl.Series:
         return pl.Series(array.reshape(-1)[flat]).fill_nan(None)
 
-    frame = pl.DataFrame(
+    return pl.DataFrame(
         {
             "device": pl.repeat(device, len(flat), eager=True),
             "month": pl.repeat(month, len(flat), eager=True),
@@ -247,7 +249,6 @@ def cells_frame(
             },
         }
     )
-    return RESOLUTIONS[level].conform(frame)
 
 
 def batches(counts: dict[str, int], rows: int) -> Iterator[list[str]]:

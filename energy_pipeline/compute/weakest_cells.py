@@ -1,7 +1,8 @@
 """Rank of the weakest cell from three signs, with the interval that noise leaves for the rank.
 
-Signs: offset at the end of discharge (low is weak), resistance (high is weak), trend of the offset at the end of charge
-(rising is weak: a cell that loses capacity or gains resistance runs ahead of the others). Next: `cell_health.py`.
+Signs: offset at the end of discharge (low is weak), resistance (high is weak), and the size of the trend of the offset
+at the end of charge: a cell that loses capacity or gains resistance runs ahead of the others, one that discharges
+itself falls behind, and both are weak. The trend itself keeps its sign everywhere else. Next: `cell_health.py`.
 """
 
 import numpy as np
@@ -9,8 +10,9 @@ import polars as pl
 
 from energy_pipeline.compute.battery_series import Float
 
+EITHER_WAY = 0.0
 SIGNS = (("offset_discharge_end_mv", "discharge_se", -1.0), ("resistance_mohm", "resistance_se", 1.0),
-         ("offset_slope_per_year", "slope_se", 1.0))
+         ("offset_slope_per_year", "slope_se", EITHER_WAY))
 
 
 def robust_score(value: Float) -> tuple[Float, float]:
@@ -32,7 +34,7 @@ def rank_cells(frame: pl.DataFrame) -> pl.DataFrame:
     scores, errors = [], []
     for name, error, way in SIGNS:
         value, scale = robust_score(_numbers(frame, name))
-        scores.append(way * value)
+        scores.append(np.abs(value) if way == EITHER_WAY else way * value)
         errors.append(np.nan_to_num(_numbers(frame, error), nan=0.0) / (scale if np.isfinite(scale) else 1.0))
     table, noise = np.stack(scores), np.stack(errors)
     known = np.isfinite(table)

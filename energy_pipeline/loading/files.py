@@ -118,7 +118,8 @@ def _read_parquet(work: FileWork, layout: Layout, context: ReadContext) -> FileR
 def _read_csv(work: FileWork, layout: Layout, context: ReadContext) -> FileResult:
     file, entry = work.file, work.entry
     raw = open_bytes(file, work.start, None if file.is_whole else file.size)
-    data = _plain(raw, file.source)
+    # The rest of a grown file has no mark of its own: what looks like one there is a broken row.
+    data = raw if work.start else _plain(raw, file.source)
     recoded = data is not raw
     pending = False
     if not data.endswith(b"\n") and not file.is_whole and _is_young(file, context):

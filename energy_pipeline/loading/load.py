@@ -35,18 +35,18 @@ from energy_pipeline.loading.ledger import (
 )
 from energy_pipeline.loading.plan import FileWork, LoadPlan, ledger_entries, plan_load
 from energy_pipeline.loading.spool import Spool
-from energy_pipeline.parallel import ordered_map, prefetched
+from energy_pipeline.parallel import ordered_map
 from energy_pipeline.resources.lake import (
     ATTEMPTS,
     Lake,
     LakeBusyError,
     Scope,
     commit_numbers,
-    commit_properties,
-    commit_stream,
+    commit_parts,
     numbers_of,
     scan_table,
 )
+from energy_pipeline.resources.parquet_parts import Part
 from energy_pipeline.resources.raw_files import RawFile
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import Settings
@@ -403,21 +403,11 @@ class _Load:
         table = TABLES["readings"]
         if rewritten:
             months = sorted(rewritten | {m for _, ts, _ in spool for m in self.index.months_of(ts)})
-            rows = prefetched(self._merged_stream(spool, months))
-            first = next(rows, None)
-            if first is None:
-                self.handle.delete(
-                    Scope(self.device, tuple(months)).predicate(),
-                    commit_properties=commit_properties(numbers, metadata),
-                )
-            else:
-                stream = pa.RecordBatchReader.from_batches(first.schema, _chain(first, rows))
-                commit_stream(self.handle, table, stream, Scope(self.device, tuple(months)), numbers, metadata)
+            commit_parts(
+                self.handle, table, self.device, self._merged_parts(spool, months), months, numbers, metadata
+            )
         elif spool.rows:
-            batches = prefetched(self._new_stream(spool))
-            first = next(batches)
-            stream = pa.RecordBatchReader.from_batches(first.schema, _chain(first, batches))
-            commit_stream(self.handle, table, stream, None, numbers, metadata)
+            commit_parts(self.handle, table, self.device, self._new_parts(spool), None, numbers, metadata)
         else:
             commit_numbers(self.handle, numbers, metadata)
         self._keep_rejects()
@@ -461,11 +451,11 @@ class _Load:
             months |= set(old.select(pl.col("month").unique()).collect()["month"])
         return months
 
-    def _new_stream(self, spool: Spool) -> Iterator[pa.RecordBatch]:
+    def _new_parts(self, spool: Spool) -> Iterator[Part]:
         for signal, ts, value in spool:
-            yield from self._batches(signal, ts, value)
+            yield from self._parts(signal, ts, value)
 
-    def _merged_stream(self, spool: Spool, months: list[str]) -> Iterator[pa.RecordBatch]:
+    def _merged_parts(self, spool: Spool, months: list[str]) -> Iterator[Part]:
         """All rows of the given months: stored ones that stay, and new ones, signal by signal."""
         stored = set(
             scan_table(self.handle, self.device, months).select(pl.col("signal").unique()).collect()["signal"]
@@ -478,25 +468,20 @@ class _Load:
                 ts, value = np.concatenate([old_ts[keep], ts]), np.concatenate([old_value[keep], value])
                 order = np.argsort(ts, kind="stable")
                 ts, value = ts[order], value[order]
-            yield from self._batches(signal, ts, value)
+            yield from self._parts(signal, ts, value)
 
-    def _batches(self, signal: str, ts: Int, value: Float) -> Iterator[pa.RecordBatch]:
+    def _parts(self, signal: str, ts: Int, value: Float) -> Iterator[Part]:
         for month, part in self.index.slices(ts):
-            size = part.stop - part.start
-            yield pa.record_batch(
-                {
-                    "device": pa.repeat(pa.scalar(self.device), size),
-                    "month": pa.repeat(pa.scalar(month), size),
-                    "signal": pa.repeat(pa.scalar(signal), size),
-                    "ts": pa.array(ts[part]).cast(pa.timestamp("us", "UTC")),
-                    "value": pa.array(value[part]),
-                }
+            yield Part(
+                month,
+                pa.table(
+                    {
+                        "signal": pa.repeat(pa.scalar(signal), part.stop - part.start),
+                        "ts": pa.array(ts[part]).cast(pa.timestamp("us", "UTC")),
+                        "value": pa.array(value[part]),
+                    }
+                ),
             )
-
-
-def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    yield first
-    yield from rest
 
 
 def _quoted(texts: Iterable[str]) -> str:

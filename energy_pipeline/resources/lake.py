@@ -6,9 +6,11 @@ that a concurrent replacement raises; one commit per change; an empty frame neve
 Next: `loading/load.py` and the assets, its users; `work.py`, which reads the numbers.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import polars as pl
 import pyarrow as pa
@@ -22,11 +24,12 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
+from energy_pipeline.parallel import prefetched
+from energy_pipeline.resources.parquet_parts import ROW_GROUP, Part, as_batches, write_parts
 from energy_pipeline.schemas import TABLES, Table
 
 ATTEMPTS = 5
 COMMIT_RETRIES = 100  # a slow object store ran out of the default 15
-ROW_GROUP = 131_072
 RETENTION_HOURS = 7 * 24
 COMMIT_ROWS = 500_000
 
@@ -281,16 +284,44 @@ def commit_frame(
     )
 
 
-def commit_stream(
-    handle: DeltaTable, table: Table, batches: pa.RecordBatchReader, scope: Scope | None,
+def commit_parts(
+    handle: DeltaTable, table: Table, device: str, parts: Iterator[Part], months: Iterable[str] | None,
     numbers: Mapping[str, int], metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Append a stream of rows (`scope` None) or replace the rows of `scope` by it, as one commit."""
-    predicate = scope.predicate() if scope is not None else None
-    write_deltalake(
-        handle, batches, mode="append" if scope is None else "overwrite", predicate=predicate,
-        commit_properties=commit_properties(numbers, metadata), writer_properties=writer_properties(table),
-    )
+    """Append rows of a device month by month (`months` None), or replace those months by them, as one commit.
+
+    Months that bring no rows are emptied by a replacement. Raises `CommitFailedError` where another writer changed
+    the same rows since `handle` was opened.
+    """
+    properties = commit_properties(numbers, metadata)
+    scope = None if months is None else Scope(device, tuple(months))
+    if not handle.table_uri.startswith("file:"):
+        batches = prefetched(as_batches(device, parts))
+        first = next(batches, None)
+        if first is not None:
+            stream = pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
+            write_deltalake(
+                handle, stream, mode="append" if scope is None else "overwrite",
+                predicate=scope.predicate() if scope else None, commit_properties=properties,
+                writer_properties=writer_properties(table),
+            )
+            return
+        actions = []
+    else:
+        root = Path(unquote(urlparse(handle.table_uri).path))
+        actions = write_parts(root, table, device, parts)
+    if scope is None:
+        handle.create_write_transaction(
+            actions, "append", handle.schema(), list(table.partition_by), commit_properties=properties
+        )
+    elif actions:
+        handle.create_write_transaction(
+            actions, "overwrite", handle.schema(), list(table.partition_by),
+            partition_filters=[("device", "=", device), ("month", "in", list(scope.months or ()))],
+            commit_properties=properties,
+        )
+    else:
+        _erase(handle, scope, properties)
 
 
 def commit_numbers(

@@ -47,5 +47,6 @@ class SiteResource(ConfigurableResource):
         settings = self.settings()
         signals = lake_of(settings).read("signals", device)
         return DeviceContext(
-            device, settings.zone_of(device), settings.battery_of(device), settings.meter, signals
+            device, settings.zone_of(device), settings.battery_of(device), settings.meter, signals,
+            settings.site_meter_of(device), settings.tariff_of(device),
         )

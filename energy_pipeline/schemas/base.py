@@ -58,6 +58,12 @@ class Table:
         """Pandera schema that refuses unknown, missing, mistyped, null and out-of-bounds columns."""
         return pa.DataFrameSchema({c.name: c.pandera() for c in self.columns}, strict=True, name=self.name)
 
+    @cached_property
+    def file_schema(self) -> pa.DataFrameSchema:
+        """The same for the columns of one file, without those of the partition."""
+        columns = {c.name: c.pandera() for c in self.columns if c.name not in self.partition_by}
+        return pa.DataFrameSchema(columns, strict=True, name=self.name)
+
     @property
     def column_names(self) -> list[str]:
         """Names of all columns in storage order."""

@@ -208,9 +208,19 @@ def run_statistical_score(seed: int = 20240917, quick: bool = False) -> dict[str
         "total": {
             "healthy_verdicts": healthy, "false_alarms": alarms, "per_1000": 1000.0 * alarms / healthy,
             "per_1000_low": 1000.0 * low / healthy, "per_1000_high": 1000.0 * high / healthy,
-            "coverage": _pooled(rows, "coverage"),
+            "coverage": _pooled(rows, "coverage"), "coverage_by_noise": _pooled_by_noise(rows),
         },
     }
+
+
+def _pooled_by_noise(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the coverage of each noise class over all scenarios, weighted by their number of systems."""
+    out = {}
+    for c in CLASSES:
+        pairs = [(r["coverage_by_noise"][c.name], r["systems"]) for r in rows if c.name in r["coverage_by_noise"]]
+        if pairs:
+            out[c.name] = float(np.average([p[0] for p in pairs], weights=[p[1] for p in pairs]))
+    return out
 
 
 def _pooled(rows: Iterable[dict[str, Any]], name: str) -> float:

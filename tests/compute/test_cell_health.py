@@ -47,6 +47,13 @@ def test_a_drifting_cell_is_the_weakest_and_named_as_rising() -> None:
     assert (row["cell"], row["finding"], row["weakness_rank_high"]) == (8, "offset_rising", 1)
 
 
+def test_a_cell_that_falls_behind_is_weak_as_well() -> None:
+    plant = SatPlant(days=300, packs=1, cells=30, slopes={7: -60.0}, battery=QUICK)
+    row = health(plant).sort("weakness_rank").to_dicts()[0]
+    assert (row["cell"], row["finding"]) == (8, "offset_falling")
+    assert row["offset_slope_per_year"] < 0
+
+
 def test_offsets_at_both_ends_and_at_rest_come_from_the_readings() -> None:
     plant = Charger(days=6, offsets_mv={2: 12.0})
     readings = plant.readings()

@@ -311,6 +311,15 @@ def test_odd_spellings_of_time_mean_the_same_alone_and_beside_a_bad_row(time):
     assert refused(alone) == refused(beside)[:-1]
 
 
+@pytest.mark.parametrize("mark", ["\x1d", "\x0b", "\u2003", "\ufeff", " ", "\t"])
+def test_what_counts_as_a_blank_is_the_same_alone_and_beside_a_bad_row(mark):
+    source = block(time_format="%d.%m.%Y %H:%M")
+    alone = parse(f"ts,com_ap\n{mark}1.06.2024 00:00,{mark}1{mark}\n", source)
+    beside = parse(f"ts,com_ap\n{mark}1.06.2024 00:00,{mark}1{mark}\n01.06.2024 00:01,1,2\n", source)
+    assert rows(alone) == rows(beside)
+    assert refused(alone) == refused(beside)[:-1]
+
+
 @pytest.mark.parametrize("number", NUMBERS)
 def test_odd_spellings_of_numbers_mean_the_same_alone_and_beside_a_bad_row(number):
     alone = parse(f"ts,com_ap\n2024-06-01 00:00:00,{number}\n")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from energy_pipeline.compute.registers import events_frame
 from energy_pipeline.compute.resolution import SignalSpec, aggregate_month, batches, cells_frame, month_grid
 from energy_pipeline.compute.zones import DAY, HOUR, MINUTE, SECOND, to_us
+from energy_pipeline.schemas.resolution import RESOLUTIONS
 from tests.conftest import assert_closed
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -70,7 +71,7 @@ def aggregate(specs, rows_by_signal, zone, month, events=NONE):
     value = np.array([v for rows in rows_by_signal for _, v in rows], float)
     bounds = np.concatenate([[0], np.cumsum([len(r) for r in rows_by_signal])]).astype(np.int64)
     levels = aggregate_month(specs, bounds, ts, value, grid, events)
-    return grid, {k: cells_frame(c, "m1", month, specs, grid.starts[k], k) for k, c in levels.items()}
+    return grid, {k: RESOLUTIONS[k].conform(cells_frame(c, "m1", month, specs, grid.starts[k])) for k, c in levels.items()}
 
 
 CHANGES = [

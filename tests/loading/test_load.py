@@ -382,6 +382,16 @@ def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(site, monkeypat
     assert_closed(plant)
 
 
+def test_a_row_that_begins_like_utf16_does_not_turn_the_rest_of_a_grown_file_into_chinese(site):
+    plant = site({"m1/com_ap.csv": DAY_1})
+    plant.load()
+    plant.write("m1/com_ap.csv", b"\xff\xfe2024-03-05 02:00:00,9\n" + DAY_2.encode(), append=True)
+    plant.load()
+    assert plant.readings()["value"].to_list() == [1, 2, 3, 4, 5, 6, 7]
+    assert plant.rejects()["reason"].to_list() == ["bad_encoding"]
+    assert_closed(plant)
+
+
 def test_torn_rows_of_a_long_file_are_refused_once_also_when_it_is_read_again(site):
     toml = ('[[source]]\nname = "long"\nglob = "m1/*"\nkey_column = "what"\nvalue_column = "v"\n'
             'columns = [{ column = "P", signal = "com_ap" }]\n')

@@ -65,7 +65,7 @@ def commits(patch, stop_at, after):
         patch.setattr(module, name, counted)
 
     for module, name in (
-        (load_module, "write_deltalake"), (load_module, "commit_stream"), (load_module, "commit_numbers"),
+        (load_module, "write_deltalake"), (load_module, "commit_parts"), (load_module, "commit_numbers"),
         (lake_module, "commit_frame"),
     ):
         guard(module, name)
@@ -104,7 +104,7 @@ def test_a_repair_parses_nothing_again(site, monkeypatch):
         seen = commits(patch, 3, after=False)
         with pytest.raises(PowerCutError):
             plant.load()
-    assert seen == ["write_deltalake", "commit_stream", "commit_frame"]
+    assert seen == ["write_deltalake", "commit_parts", "commit_frame"]
     report = plant.load()
     assert report.repaired
     assert report.bytes_parsed == 0

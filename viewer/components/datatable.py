@@ -20,12 +20,14 @@ TIME_WIDTH = 156
 FORMATTED = {"number", "percent", "date", "time"}
 GRID_CSS = """
 .tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding:6px 8px; }
-.tabulator .tabulator-header .tabulator-col .tabulator-col-title { font-size:12.5px; font-weight:600; white-space:normal; }
+.tabulator .tabulator-header .tabulator-col .tabulator-col-title { font-size:12.5px; font-weight:600;
+  white-space:normal; }
 .tabulator .tabulator-row .tabulator-cell { padding:7px 8px; font-size:13.5px; }
 .tabulator { font-size:13.5px; font-variant-numeric:tabular-nums; border:none !important;
   background:transparent !important; color:inherit !important; }
 .tabulator .tabulator-header, .tabulator .tabulator-header .tabulator-col, .tabulator .tabulator-footer,
-.tabulator .tabulator-tableholder, .tabulator .tabulator-tableholder .tabulator-table { background:transparent !important;
+.tabulator .tabulator-tableholder, .tabulator .tabulator-tableholder .tabulator-table {
+  background:transparent !important;
   color:inherit !important; border-color:color-mix(in srgb, currentColor 16%, transparent) !important; }
 .tabulator .tabulator-row { background:transparent !important; color:inherit !important;
   border-bottom:1px solid color-mix(in srgb, currentColor 12%, transparent) !important; }

@@ -6,6 +6,7 @@ The slope comes from the table of fits; only the level of each segment is taken 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 from bokeh.models import ColumnDataSource
@@ -44,7 +45,7 @@ def fit_segments(t: np.ndarray, values: np.ndarray, slope: Slope, cuts: Sequence
     """Return the line in each piece between cuts; `t` in days."""
     out = []
     edges = [-np.inf, *sorted(cuts), np.inf]
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in pairwise(edges):
         inside = (t >= a) & (t < b) & np.isfinite(values)
         if inside.sum() < MIN_POINTS:
             continue

@@ -7,7 +7,8 @@ FlexBox, because a Row of fixed widths would set the least width of the page.
 import panel as pn
 
 _PAIR = """
-:host { display:grid !important; grid-template-columns:minmax(0, 1fr) minmax(0, 1fr); gap:0 14px; align-items:start; contain:inline-size; }
+:host { display:grid !important; grid-template-columns:minmax(0, 1fr) minmax(0, 1fr); gap:0 14px; align-items:start;
+  contain:inline-size; }
 @media (max-width: 1000px) { :host { grid-template-columns:minmax(0, 1fr); } }
 """
 

@@ -19,7 +19,8 @@ from viewer.texts import Texts
 T = TypeVar("T")
 _CSS = """
 :host { border:1px solid color-mix(in srgb, currentColor 16%, transparent); border-radius:10px;
-  padding:14px 16px 12px; background:color-mix(in srgb, currentColor 1.5%, transparent); box-sizing:border-box; min-width:0; contain:inline-size; }
+  padding:14px 16px 12px; background:color-mix(in srgb, currentColor 1.5%, transparent); box-sizing:border-box;
+  min-width:0; contain:inline-size; }
 @media (max-width: 560px) { :host { padding:10px 8px 8px; } }
 """
 GAP = (0, 0, 14, 0)

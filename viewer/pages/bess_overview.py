@@ -1,4 +1,4 @@
-"""BESS overview: battery, inverter, auxiliaries, environment and safety; a chart per unit, statistics, alarms, capacity.
+"""BESS overview: battery, inverter, auxiliaries, environment, safety; charts, statistics, alarms, capacity.
 
 Next: `figures_of_bess.py` for what the figures mean, `pages/bess_capacity.py` for the last tab.
 """

@@ -170,8 +170,8 @@ class Compare(DevicePage):
         t, (statistics, meters) = self.texts, data
         rows = []
         if statistics[0] is not None:
-            for key in ("mean", "minimum", "maximum", "median", "p95"):
-                rows.append((t(f"compare.{key}"), *(getattr(s, key) for s in statistics)))
+            keys = ("mean", "minimum", "maximum", "median", "p95")
+            rows += [(t(f"compare.{key}"), *(getattr(s, key) for s in statistics)) for key in keys]
         for key, label in (
             ("import_kwh", "table.import"),
             ("export_kwh", "table.export"),

@@ -218,8 +218,9 @@ def device_line(row: dict, checks: pl.DataFrame | None, t: Texts, query: str) ->
 
 
 def _answer(question: str, status: Status) -> str:
+    word = html.badge(status.word, status.level).markup
     return (
-        f'<div class="q"><div class="t">{escape(question)}</div><div class="w">{html.badge(status.word, status.level).markup}'
+        f'<div class="q"><div class="t">{escape(question)}</div><div class="w">{word}'
         f'</div><div class="d">{escape(status.detail)}</div></div>'
     )
 
@@ -229,10 +230,12 @@ def _age_hours(last: datetime | None) -> float | None:
 
 
 _CSS = """
-.dev { display:grid; grid-template-columns:minmax(190px, 1.25fr) repeat(4, minmax(150px, 1fr)); gap:14px; padding:14px 4px;
+.dev { display:grid; grid-template-columns:minmax(190px, 1.25fr) repeat(4, minmax(150px, 1fr)); gap:14px;
+  padding:14px 4px;
   border-bottom:1px solid var(--line); }
 .dev:last-child { border-bottom:none; }
 .dev .name a { font-weight:600; font-size:16px; } .dev .t { font-size:12px; color:var(--mute); margin-bottom:2px; }
 .dev .w { font-weight:600; } .dev .d { font-size:12.5px; color:var(--mute); }
-@media (max-width: 1000px) { .dev { grid-template-columns:repeat(2, minmax(0, 1fr)); } .dev .name { grid-column:1 / -1; } }
+@media (max-width: 1000px) { .dev { grid-template-columns:repeat(2, minmax(0, 1fr)); } .dev .name {
+  grid-column:1 / -1; } }
 """

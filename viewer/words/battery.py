@@ -43,7 +43,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "bess.no_flags": ("Das System hat keine Meldesignale.", "The system has no alarm flags."),
     "capacity.soh": ("Kapazität aus Felddaten neben dem SOH des BMS", "Capacity from field data beside the BMS's SOH"),
     "capacity.soh_note": (
-        "Gemessen zwischen spannungsverankertem Voll- und Leerende, mit Fehlerbalken; Nennkapazität angenommen. Ganzer Verlauf.",
+        "Gemessen zwischen spannungsverankertem Voll- und Leerende, mit Fehlerbalken; Nennkapazität angenommen. "
+        "Ganzer Verlauf.",
         "Measured between ends anchored by voltage, with error bars; nameplate assumed. Whole history.",
     ),
     "capacity.cycles": ("Äquivalente Vollzyklen auf drei Wegen", "Equivalent full cycles three ways"),

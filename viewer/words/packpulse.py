@@ -167,7 +167,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "the slope uses all qualified days.",
     ),
     "deg.why_naive_regimes": (
-        "Die naive Zahl |erster − letzter| / Tage × 365 hält Stufen des Betriebs für Alterung und verliert das Vorzeichen; "
+        "Die naive Zahl |erster − letzter| / Tage × 365 hält Stufen des Betriebs für Alterung und verliert das "
+        "Vorzeichen; "
         "die Steigung ist an den Stufen geschnitten.",
         "The naive number |first − last| / days × 365 takes steps of operation for ageing and loses the sign; "
         "the slope is cut at the steps.",
@@ -232,8 +233,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "The change is shown to lie inside the tolerance ({low} … {high} {unit}).",
     ),
     "overall.no_established_trend": (
-        "Diese Daten zeigen keine gesicherte Änderung; nachweisbar wäre sie ab {mds} {unit}. Das heißt nicht, dass es keine gibt.",
-        "These data show no established change; it could be shown from {mds} {unit} on. That does not mean there is none.",
+        "Diese Daten zeigen keine gesicherte Änderung; nachweisbar wäre sie ab {mds} {unit}. Das heißt nicht, "
+        "dass es keine gibt.",
+        "These data show no established change; it could be shown from {mds} {unit} on. That does not mean "
+        "there is none.",
     ),
     "overall.insufficient_data": (
         "Für ein Urteil fehlen noch {missing} gültige Tage (bisher {n}).",
@@ -241,7 +244,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "drift.title": ("Driftkarte: Zelle gegen System", "Drift map: cell against system"),
     "drift.note": (
-        "Steigung je Zelle; Zeichen nur, wo sie über alle Zellen gesichert ist (falsche Treffer höchstens 5 %). Antippen wählt die Zelle.",
+        "Steigung je Zelle; Zeichen nur, wo sie über alle Zellen gesichert ist (falsche Treffer höchstens 5 %). "
+        "Antippen wählt die Zelle.",
         "Slope per cell; a sign only where it is established over all cells (at most 5 % false). Tap picks the cell.",
     ),
     "regime.title": ("Stufen des Betriebs", "Ledger of regimes"),

@@ -1,7 +1,7 @@
 """Tab degradation: an honest verdict, the German tables, and what stands behind them.
 
-Shows the picked cell, else the picked pack, else the system. Next: `verdict.py` for the words, `degradation_parts.py` for
-calendar, regimes, drift map and the table of all cells.
+Shows the picked cell, else the picked pack, else the system. Next: `verdict.py` for the words,
+`degradation_parts.py` for calendar, regimes, drift map and the table of all cells.
 """
 
 import numpy as np

@@ -216,12 +216,13 @@ class PackPulse(DevicePage):
         if known.height:
             row = known.row(0, named=True)
             level = "warn" if row["verdict"] == "falling" else "none"
+            rate = f"{t.number(row['slope_per_year'], 1, sign=True)} mV/{t('word.year_short')}"
             out.append(
                 html.Card(
                     t("pack.weakest"),
                     cell_name(row["pack"], row["cell"]),
                     "",
-                    f"{t.number(row['slope_per_year'], 1, sign=True)} mV/{t('word.year_short')} · {t.code('verdict', row['verdict'])}",
+                    f"{rate} · {t.code('verdict', row['verdict'])}",
                     level,
                 )
             )
