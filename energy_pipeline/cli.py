@@ -167,9 +167,38 @@ def twin_make(out: Path, preset: str, systems: int, meters: int, days: int | Non
               f"truth {out / 'truth.json'}", highlight=False)
 
 
+@twin.command("score")
+@click.option("--quick", is_flag=True, help="Few systems: seconds instead of minutes.")
+@click.option("--seed", type=int, default=20240917, show_default=True)
+@click.option("--plant", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Score the finished tables of this plant (made by `twin make`, then `run`) against its truth.")
+def twin_score(quick: bool, seed: int, plant: Path | None) -> None:
+    """Say how good the verdicts are, on simulated systems with known truth."""
+    from energy_pipeline.score.report import as_markdown, plant_markdown
+
+    if plant is None:
+        from energy_pipeline.score.statistical import run_statistical_score
+
+        OUT.print(as_markdown(run_statistical_score(seed, quick)), highlight=False, markup=False)
+        return
+    from energy_pipeline.resources.lake import Lake
+    from energy_pipeline.schemas import battery
+    from energy_pipeline.score.plant_score import score_plant
+    from energy_pipeline.settings import load_settings
+
+    truth = json.loads((plant / "truth.json").read_text(encoding="utf-8"))
+    lake = Lake(load_settings(plant / "energy.toml", environ={}).lake)
+    for device in truth["systems"]:
+        OUT.print(f"\n{device}\n", highlight=False)
+        tables = {t.name: lake.read(t.name, device) for t in battery.TABLES}
+        OUT.print(plant_markdown(score_plant(truth, device, tables)), highlight=False, markup=False)
+
+
 @main.command()
 @click.option("--quick", is_flag=True, help="Small files: half a minute instead of several.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("bench-results"), show_default=True)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("bench-results"), show_default=True
+)
 def bench(quick: bool, out: Path) -> None:
     """Measure speed and memory on this machine; prints measured figures only, and writes them as JSON."""
     from energy_pipeline.bench.measure import as_markdown, run_benchmark

@@ -7,7 +7,10 @@ Next: `sensors.py`, which asks for these jobs when something is due.
 from dagster import AssetsDefinition, AssetSelection, define_asset_job, in_process_executor
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-JOBS = {"ingest": "ingest_job", "months": "months_job", "charges": "charges_job", "device": "device_job", "fleet": "fleet_job"}
+JOBS = {
+    "ingest": "ingest_job", "months": "months_job", "charges": "charges_job", "device": "device_job",
+    "fleet": "fleet_job",
+}
 DESCRIPTIONS = {
     "ingest": "Read what is new in a device's files.",
     "months": "Recompute the months of a device that a load has changed.",

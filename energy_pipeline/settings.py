@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-# Raised whenever a computation changes what it writes: every month of every device is then due again.
+# Raised whenever a computation changes what it writes: every month of every device is then due again. A change of a
+# table's columns needs no number: `_schema_digest` sees it.
 COMPUTE_VERSION = 1
 NAME = r"^[A-Za-z0-9._-]+$"
 SETTINGS_FILE = "energy.toml"
@@ -246,7 +247,7 @@ class MeterSettings(_Model):
     p_max_kw: float = Field(1000.0, gt=0, description="largest plausible power of a register [kW]")
     peak_coverage: float = Field(0.9, gt=0, le=1)
     power_factor_limit: float = Field(0.90, gt=0, le=1)
-    power_factor_load_share: float = Field(0.10, ge=0, le=1, description="loaded: |P| above this share of the month's p95")
+    power_factor_load_share: float = Field(0.10, ge=0, le=1, description="loaded: |P| above this share of its p95")
     balance_limit_percent: float = Field(2.0, gt=0)
     balance_min_kwh: float = Field(1.0, ge=0, description="days with less energy than this are never flagged [kWh]")
     stands_still_kwh: float = Field(
@@ -270,7 +271,7 @@ class TariffWindow(_Model):
     @model_validator(mode="after")
     def _in_order(self) -> "TariffWindow":
         if self.start >= self.end:
-            msg = f"a window from {self.start} to {self.end} has no length; write a night as two windows, to 24:00 and from 00:00"
+            msg = f"a window from {self.start} to {self.end} has no length; write a night as two windows, split at 24:00"
             raise ValueError(msg)
         return self
 
@@ -310,7 +311,7 @@ class EventRule(_Model):
     signal: str
     ts: str = Field(description="UTC time of the event as shown in counter_events, ISO 8601")
     decision: Literal["accepted", "ignored"] = Field(
-        description="accepted: book the full step (readings of a dip or spike count as they stand); ignored: book nothing"
+        description="accepted: book the full step (a dip or spike counts as it stands); ignored: book nothing"
     )
 
     @field_validator("ts")
@@ -391,9 +392,17 @@ class Settings(_Model):
         tariff = self.tariff_of(device)
         return _digest(
             self.zone_of(device).key, self.battery_of(device).model_dump(mode="json"),
-            self.meter.model_dump(mode="json"), self.reading_digest(device), COMPUTE_VERSION,
+            self.meter.model_dump(mode="json"), self.reading_digest(device), COMPUTE_VERSION, _schema_digest(),
             self.site_meter_of(device), None if tariff is None else tariff.model_dump(mode="json"),
         )
+
+
+@cache
+def _schema_digest() -> str:
+    """Digest of all tables' columns and types: a table that gains a column is computed again."""
+    from energy_pipeline.schemas import TABLES  # settings are read before pandera is needed
+
+    return _digest([(t.name, [(c.name, str(c.dtype)) for c in t.columns]) for t in TABLES.values()])
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -27,7 +27,10 @@ from energy_pipeline.runner import Observer, RunSummary
 from energy_pipeline.settings import Settings
 from energy_pipeline.work import Work
 
-WHAT = {"ingest": "reading files", "months": "months", "charges": "charges", "device": "battery tables", "fleet": "overview"}
+WHAT = {
+    "ingest": "reading files", "months": "months", "charges": "charges", "device": "battery tables",
+    "fleet": "overview",
+}
 
 
 def _progress(console: Console) -> Progress:

@@ -4,7 +4,7 @@
 time; what changes in the selection is handed to it. Next: `pages/`.
 """
 
-from collections.abc import Callable
+import asyncio
 
 import panel as pn
 import panel_material_ui as pmui
@@ -28,7 +28,7 @@ ICONS = {
     "packpulse": "monitor_heart",
     "quality": "verified",
 }
-VERSION_CHECK_MS = 20_000
+VERSION_CHECK_S = 20.0
 SIDEBAR_WIDTH = 220
 
 
@@ -90,10 +90,7 @@ class Shell:
         page = PAGES[self.session.selection.page](self.session)
         self._page, self._laid_out, self._pending = page, False, set()
         self.session.spawn("page", self._build(page))
-
-    def watch_versions(self) -> None:
-        """Start to look for newer tables."""
-        pn.state.add_periodic_callback(self._look, period=VERSION_CHECK_MS)
+        self.session.spawn("watch", self._watch())
 
     async def _build(self, page: Page) -> None:
         self._opened_versions = await self.session.read(self.session.store.versions)
@@ -169,14 +166,13 @@ class Shell:
         await self._page.changed(names)
         self._pending -= names
 
-    async def _look(self) -> None:
-        now = await self.session.read(self.session.store.versions)
-        if self._opened_versions and now != self._opened_versions and not self._news.objects:
-            await_show: Callable[[], None] = self._offer
-            self.session.spawn("news", self._in_document(await_show))
-
-    async def _in_document(self, function: Callable[[], None]) -> None:
-        await self.session.apply(function)
+    async def _watch(self) -> None:
+        # Not panel's periodic callback: its task outlives the session and keeps the document alive.
+        while not self.session.closed:
+            await asyncio.sleep(VERSION_CHECK_S)
+            now = await self.session.read(self.session.store.versions)
+            if self._opened_versions and now != self._opened_versions and not self._news.objects:
+                await self.session.apply(self._offer)
 
     def _offer(self) -> None:
         t = self.session.texts
@@ -210,7 +206,6 @@ def open_session(store: Store, settings: Settings) -> pmui.Page:
 
 
 def _start(shell: Shell) -> None:
-    shell.watch_versions()
     shell.open_page()
 
 

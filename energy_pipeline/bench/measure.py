@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROUNDS = 3
@@ -76,9 +77,12 @@ def as_markdown(figures: dict[str, object]) -> str:
     lines = ["| step | CPU per raw row | ratio to the floor |", "| --- | ---: | ---: |"]
     lines += [f"| {name} | {value:,.0f} ns | {value / floor:.1f} |" for name, value in per_row.items()]
     memory: dict[str, float] = figures["peak_memory_mb"]  # type: ignore[assignment]
-    lines += ["", f"{figures['rows']:,} rows in {figures['bytes'] / 1e6:,.0f} MB; medians of {figures['rounds']} "  # type: ignore[operator]
-              f"alternating runs; peak memory {memory['load']:,.0f} MB loading, {memory['months']:,.0f} MB aggregating; "
-              f"{figures['machine']}."]
+    size = int(figures["bytes"]) / 1e6  # type: ignore[call-overload]
+    lines += [
+        "",
+        f"{figures['rows']:,} rows in {size:,.0f} MB; medians of {figures['rounds']} alternating runs; peak memory "
+        f"{memory['load']:,.0f} MB loading, {memory['months']:,.0f} MB aggregating; {figures['machine']}.",
+    ]
     return "\n".join(lines)
 
 
@@ -92,7 +96,7 @@ def _measure(kind: str, root: Path, number: int) -> dict[str, float]:
     }
 
 
-def _floor(root: Path, number: int) -> Callable[[], None]:
+def _floor(root: Path, number: int) -> Callable[[], object]:
     del number
     import pyarrow as pa
     from pyarrow import csv
@@ -105,7 +109,7 @@ def _floor(root: Path, number: int) -> Callable[[], None]:
     return work
 
 
-def _site(root: Path, number: int):  # noqa: ANN202 - a pair of product objects
+def _site(root: Path, number: int):
     from energy_pipeline.resources.lake import Lake
     from energy_pipeline.settings import load_settings
 
@@ -113,21 +117,21 @@ def _site(root: Path, number: int):  # noqa: ANN202 - a pair of product objects
     return settings, Lake(settings.lake)
 
 
-def _load(root: Path, number: int) -> Callable[[], None]:
+def _load(root: Path, number: int) -> Callable[[], object]:
     from energy_pipeline.loading.load import load_device
     from energy_pipeline.resources.raw_files import discover
 
     settings, lake = _site(root, number)
     files = discover(settings).devices["device"]
-    return lambda: None if load_device(lake, settings, "device", files).load else None
+    return partial(load_device, lake, settings, "device", files)
 
 
-def _months(root: Path, number: int) -> Callable[[], None]:
+def _months(root: Path, number: int) -> Callable[[], object]:
     from energy_pipeline.aggregation import aggregate_months
 
     settings, lake = _site(root, number)
     months = lake.months("device")
-    return lambda: None if aggregate_months(lake, settings, "device", months) else None
+    return partial(aggregate_months, lake, settings, "device", months)
 
 
 if __name__ == "__main__":

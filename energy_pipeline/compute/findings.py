@@ -41,7 +41,7 @@ def open_accounts(signals: pl.DataFrame, accepted: pl.DataFrame, refused: pl.Dat
         .with_columns(pl.col("accepted", "rejected", "conflicts").fill_null(0))  # no row there means none counted
     )
     failed = joined.filter(
-        (pl.col("rows_read") != pl.col("accepted") + pl.col("rejected") + pl.col("rows_duplicate") + pl.col("conflicts"))
+        (pl.col("rows_read") != pl.sum_horizontal("accepted", "rejected", "rows_duplicate", "conflicts"))
         | (pl.col("rows_accepted") != pl.col("accepted"))
         | (pl.col("rows_rejected") != pl.col("rejected"))
         | (pl.col("rows_conflict") != pl.col("conflicts"))

@@ -96,6 +96,14 @@ def resolve_layout(
             _require(columns, source, source.factor_column, "factor_column")
         targets = tuple(_target(rule.column or "", rule.signal, rule, source, extra) for rule in source.columns)
         return Layout(source, columns, clock, targets)
+    named = [r.column for r in source.columns if r.column is not None]
+    absent = [c for c in named if c not in columns]
+    if absent and len(absent) < len(named):
+        msg = (
+            f"source {source.name!r}: columns {', '.join(map(repr, absent))} are not in the file; found "
+            f"{_shown(columns)}; correct the names in source.columns, or use `match` for columns that may be missing"
+        )
+        raise LayoutError(msg)
     targets = tuple(_wide_targets(columns, source, extra))
     if not targets:
         wanted = ", ".join(repr(r.column or r.match) for r in source.columns) or "any column beside the time"

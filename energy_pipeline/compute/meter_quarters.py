@@ -14,7 +14,7 @@ REGISTERS = ("import_energy", "export_energy")
 INTERVALS = ("import_interval_energy", "export_interval_energy")
 NET = "net_energy"
 QUANTITIES = (*POWER, *REGISTERS, NET, *INTERVALS, "power_factor")
-_READING_STEP = 1e-4
+READING_STEP = 1e-4
 
 LOAD_SCHEMA = {
     "ts": pl.Datetime("us", "UTC"), "mean_kw": pl.Float64, "import_kw": pl.Float64, "coverage": pl.Float64,
@@ -185,7 +185,7 @@ def quantum_kw(ctx: DeviceContext, quarter: pl.DataFrame, source: str) -> float 
         rows = quarter.filter((pl.col("signal") == name) & (pl.col("n") > 0))
         readings = pl.concat([rows[c] for c in ("min", "max", "first", "last")]).drop_nulls().unique().sort()
         jumps = readings.diff().drop_nulls()
-        jumps = jumps.filter(jumps > _READING_STEP / 2)
+        jumps = jumps.filter(jumps > READING_STEP / 2)
         if len(jumps):
             steps.append(float(jumps.min()))  # type: ignore[arg-type]
     return round(min(steps) * 3600 / QUARTER_S, 6) if steps else None

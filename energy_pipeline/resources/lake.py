@@ -18,6 +18,8 @@ from deltalake import (
     ColumnProperties,
     CommitProperties,
     DeltaTable,
+    Field,
+    Schema,
     Transaction,
     WriterProperties,
     write_deltalake,
@@ -98,7 +100,7 @@ class Lake:
         """Open a table, creating it first where it does not exist."""
         path = self.path(name)
         try:
-            return DeltaTable(path, storage_options=self.options)
+            return _with_all_columns(DeltaTable(path, storage_options=self.options), TABLES[name])
         except TableNotFoundError:
             pass
         table = TABLES[name]
@@ -251,6 +253,15 @@ class Lake:
             )
             done[name] = {"compacted": int(metrics["numFilesRemoved"]), "removed": len(removed)}
         return done
+
+
+def _with_all_columns(handle: DeltaTable, table: Table) -> DeltaTable:
+    """Add columns that the table has gained since it was created; old rows hold null until they are recomputed."""
+    stored = {f.name for f in handle.schema().fields}
+    missing = [f for f in Schema.from_arrow(_arrow_schema(table)).fields if f.name not in stored]
+    if missing:
+        handle.alter.add_columns([Field(f.name, f.type, nullable=True) for f in missing])
+    return handle
 
 
 def scan_table(table: DeltaTable, device: str | None, months: Iterable[str] | None) -> pl.LazyFrame:

@@ -104,6 +104,6 @@ def columns(*groups: Column | Iterable[Column]) -> tuple[Column, ...]:
 DEVICE = Column("device", pl.String, "name of the meter or battery system (its folder)", nullable=False)
 MONTH = Column("month", pl.String, "month of the device's local calendar, YYYY-MM", nullable=False)
 DAY = Column("day", pl.Date, "date of the device's local calendar", nullable=False)
-SIGNAL = Column("signal", pl.String, "signal name in lower case, as in the file or as mapped by settings", nullable=False)
+SIGNAL = Column("signal", pl.String, "name in lower case, as in the file or as mapped by settings", nullable=False)
 PACK = Column("pack", pl.Int16, "number of the pack, from 1; null above pack level")
 CELL = Column("cell", pl.Int16, "number of the cell in its pack, from 1; null above cell level")

@@ -42,7 +42,7 @@ SOURCE_FILES = Table(
 SIGNALS = Table(
     name="signals",
     grain="one row per (device, signal)",
-    description="What each signal is, and the accounting of its rows: read = accepted + rejected + duplicates + conflicts.",
+    description="What each signal is, and its rows: read = accepted + rejected + duplicates + conflicts.",
     key=("device", "signal"),
     columns=(
         DEVICE,
@@ -50,7 +50,7 @@ SIGNALS = Table(
         Column("quantity", pl.String, "what is measured, e.g. cell_voltage", nullable=False),
         Column("unit", pl.String, "unit of the values in `readings`", nullable=False),
         Column("kind", pl.String, "gauge, flag, counter, net_counter or interval", nullable=False),
-        Column("group", pl.String, "battery, cells, pcs, auxiliary, environment, safety, meter or other", nullable=False),
+        Column("group", pl.String, "battery, cells, pcs, auxiliary, environment, safety, meter, other", nullable=False),
         PACK,
         CELL,
         Column("recognised", pl.Boolean, "false: not in the dictionary, taken in as a gauge", nullable=False),
@@ -60,7 +60,7 @@ SIGNALS = Table(
         Column("rows_accepted", pl.Int64, "rows that stand in `readings`", nullable=False, ge=0),
         Column("rows_rejected", pl.Int64, "rows refused with a reason", nullable=False, ge=0),
         Column("rows_duplicate", pl.Int64, "rows that repeat time and value", nullable=False, ge=0),
-        Column("rows_conflict", pl.Int64, "rows that lost against a smaller value at the same time", nullable=False, ge=0),
+        Column("rows_conflict", pl.Int64, "rows that lost to a smaller value at the same time", nullable=False, ge=0),
         Column("first_ts", UTC_TS, "first accepted reading"),
         Column("last_ts", UTC_TS, "last accepted reading"),
         LOAD,

@@ -1,6 +1,6 @@
-"""Meter tables: energy, power and power factor per local day, and the peaks of a month.
+"""Meter tables: energy, power and power factor per local day, the peaks of a month, comparisons and costs.
 
-Made from the resolution tables only. Next: `compute/meters.py`.
+Made from the resolution tables only. Next: `compute/meters.py`, `compute/meter_balance.py`, `compute/tariff.py`.
 """
 
 import polars as pl
@@ -25,7 +25,7 @@ METER_DAILY = Table(
         Column("net_kwh", pl.Float64, "import minus export", "kWh"),
         Column("estimated_kwh", pl.Float64, "part of import plus export spread over gaps", "kWh"),
         Column("power_net_kwh", pl.Float64, "time integral of active power", "kWh"),
-        Column("balance_percent", pl.Float64, "power integral against net register energy, where both cover the day", "%"),
+        Column("balance_percent", pl.Float64, "power integral against register energy, where both cover the day", "%"),
         Column("mean_kw", pl.Float64, "mean power, weighted by time", "kW"),
         Column("min_kw", pl.Float64, "smallest power reading", "kW"),
         Column("max_kw", pl.Float64, "largest power reading", "kW"),
@@ -61,4 +61,58 @@ METER_PEAKS = Table(
         Column("quantum_kw", pl.Float64, "smallest step of the source as power; null for power readings", "kW"),
     ),
 )
-TABLES = (METER_DAILY, METER_PEAKS)
+
+METER_BALANCE = Table(
+    name="meter_balance",
+    grain="one row per (device, local day, comparison, signal) where one energy has two sources",
+    description="Two sources of one energy side by side, over the time in which both are measured.",
+    key=("device", "day", "comparison", "signal"),
+    partition_by=("device", "month"),
+    columns=(
+        DEVICE,
+        MONTH,
+        DAY,
+        Column(
+            "comparison", pl.String, "power_and_register, power_and_interval, register_and_interval, "
+            "registers_and_net_register, register_stands_still (a is the power), site_meter_and_inverter or "
+            "site_meter_and_battery; the name gives a before b", nullable=False,
+        ),
+        Column("signal", pl.String, "signals of b, with commas between", nullable=False),
+        Column("a_kwh", pl.Float64, "net energy of the first source", "kWh"),
+        Column("b_kwh", pl.Float64, "net energy of the second source", "kWh"),
+        Column("difference_percent", pl.Float64, "a minus b, of the energy in both directions; null on days with little", "%"),
+        Column("compared_h", pl.Float64, "time in which both are measured", "h", nullable=False),
+        Column("flagged", pl.Boolean, "true where the difference is a finding", nullable=False),
+        Column(
+            "reason", pl.String, "why a difference is no finding whatever its size: too_little_covered, "
+            "register_too_slow, little_energy, within_resolution, losses_between, sign_unknown, no_site_meter_data",
+        ),
+    ),
+)
+
+_MONEY = "currency"
+METER_COSTS = Table(
+    name="meter_costs",
+    grain="one row per (device, local day) with energy, and one per (device, month), where a tariff is set",
+    description="What the energy of a day and the energy and peak of a month cost. Empty without a tariff.",
+    key=("device", "month", "kind", "day"),
+    partition_by=("device", "month"),
+    columns=(
+        DEVICE,
+        MONTH,
+        Column("kind", pl.String, "day or month", nullable=False),
+        Column("day", pl.Date, "date of the local calendar; of a month, its first", nullable=False),
+        Column("days", pl.Int32, "days with energy in this row", "1", nullable=False),
+        Column("import_kwh", pl.Float64, "energy drawn, as in meter_daily", "kWh"),
+        Column("import_cost", pl.Float64, "energy drawn times the price of its quarter hours", _MONEY),
+        Column("export_kwh", pl.Float64, "energy fed back", "kWh"),
+        Column("export_revenue", pl.Float64, "paid for energy fed back; null without such a price", _MONEY),
+        Column("peak_kw", pl.Float64, "largest quarter hour; null on days", "kW"),
+        Column("peak_ts", UTC_TS, "start of that quarter hour"),
+        Column("peak_cost", pl.Float64, "its price; null on days and without such a price", _MONEY),
+        Column("cost", pl.Float64, "import_cost + peak_cost − export_revenue, as far as these are known", _MONEY),
+        Column("peak_share", pl.Float64, "part of the peak in import_cost + peak_cost; null on days", "1"),
+        Column("currency", pl.String, "name of the currency", nullable=False),
+    ),
+)
+TABLES = (METER_DAILY, METER_PEAKS, METER_BALANCE, METER_COSTS)

@@ -89,6 +89,7 @@ def _full(base: PlantPlan) -> PlantPlan:
         slow_period_s=60,
         register_period_s=60,
         fast_above_v=3.39,
+        fast_below_v=3.15,  # so that the empty end is seen closely enough to anchor a capacity
         temperatures_per_pack=base.cells_per_pack,
         many_signals=True,
         two_cycles_until_day=366,

@@ -71,7 +71,8 @@ def aggregate(specs, rows_by_signal, zone, month, events=NONE):
     value = np.array([v for rows in rows_by_signal for _, v in rows], float)
     bounds = np.concatenate([[0], np.cumsum([len(r) for r in rows_by_signal])]).astype(np.int64)
     levels = aggregate_month(specs, bounds, ts, value, grid, events)
-    return grid, {k: RESOLUTIONS[k].conform(cells_frame(c, "m1", month, specs, grid.starts[k])) for k, c in levels.items()}
+    frames = {k: cells_frame(c, "m1", month, specs, grid.starts[k]) for k, c in levels.items()}
+    return grid, {k: RESOLUTIONS[k].conform(frame) for k, frame in frames.items()}
 
 
 CHANGES = [

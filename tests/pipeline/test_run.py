@@ -154,7 +154,8 @@ def test_the_command_ends_with_a_summary_and_then_with_nothing_to_do(plant: Path
     runner = CliRunner(env=environment)
     first = runner.invoke(main, ["run"])
     assert first.exit_code == 0, first.output
-    for word in ("devices", "rows read", "accepted", "rejected", "duplicates", "conflicts", "months computed", "seconds"):
+    for word in ("devices", "rows read", "accepted", "rejected", "duplicates", "conflicts", "months computed",
+                 "seconds"):
         assert word in first.output
     second = runner.invoke(main, ["run"])
     assert second.exit_code == 0

@@ -1,0 +1,116 @@
+"""The checks of meters: energy is conserved, registers move, sources agree, decisions meet their event.
+
+Thin over `compute/meter_findings.py`; here only what they read from the lake. Next: `checks/common.py`.
+"""
+
+import polars as pl
+from dagster import AssetCheckExecutionContext, AssetCheckResult, AssetChecksDefinition, MetadataValue, asset_check
+
+from energy_pipeline.checks.common import markdown, months_of_run, settle
+from energy_pipeline.compute import meter_findings as mf
+from energy_pipeline.compute import zones
+from energy_pipeline.resources.lake import Lake
+from energy_pipeline.resources.site import SiteResource
+from energy_pipeline.schemas.resolution import LEVELS
+from energy_pipeline.settings import Settings
+
+CONSERVED = "increases_sum_to_the_registers_difference"
+
+
+def build_meter_checks() -> list[AssetChecksDefinition]:
+    """Return the checks of meters."""
+
+    # Blocking: what a wrong sum would reach are bills.
+    @asset_check(asset="resolution_1d", blocking=True, description="Energy is neither lost nor invented at any level.")
+    def increases_sum_to_the_registers_difference(
+        context: AssetCheckExecutionContext, site: SiteResource
+    ) -> AssetCheckResult:
+        lake, settings = site.lake(), site.settings()
+        compared = {d: compare_registers(lake, settings, d, m) for d, m in months_of_run(context).items()}
+        found = {d: mf.unconserved_registers(c) for d, c in compared.items()}
+        verdict = settle(lake, "resolution_1d", CONSERVED, found, True)
+        numbers = {
+            f"sums_{d}": MetadataValue.md(markdown(mf.conservation_numbers(c))) for d, c in compared.items() if len(c)
+        }
+        return AssetCheckResult(
+            passed=verdict.passed, severity=verdict.severity, metadata={**verdict.metadata, **numbers}
+        )
+
+    @asset_check(asset="meter_balance", description="No register is stuck.")
+    def registers_move_while_power_flows(
+        context: AssetCheckExecutionContext, site: SiteResource
+    ) -> AssetCheckResult:
+        lake = site.lake()
+        found = {
+            d: mf.standing_registers(lake.read("meter_balance", d, m)) for d, m in months_of_run(context).items()
+        }
+        return settle(lake, "meter_balance", "registers_move_while_power_flows", found, False)
+
+    @asset_check(asset="meter_balance", description="Where one energy is measured twice, both say the same.")
+    def two_sources_of_one_energy_agree(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
+        lake = site.lake()
+        found = {
+            d: mf.sources_that_disagree(lake.read("meter_balance", d, m)) for d, m in months_of_run(context).items()
+        }
+        return settle(lake, "meter_balance", "two_sources_of_one_energy_agree", found, False)
+
+    @asset_check(asset="counter_events", description="No decision of the settings is without effect.")
+    def every_decision_meets_an_event(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
+        lake, settings = site.lake(), site.settings()
+        found = {d: mf.decisions_without_event(lake.read("counter_events", d), _decisions(settings, d))
+                 for d in months_of_run(context)}
+        return settle(lake, "counter_events", "every_decision_meets_an_event", found, False)
+
+    return [
+        increases_sum_to_the_registers_difference, registers_move_while_power_flows,
+        two_sources_of_one_energy_agree, every_decision_meets_an_event,
+    ]
+
+
+def _decisions(settings: Settings, device: str) -> dict[str, dict[int, str]]:
+    return {e.signal: settings.decisions_of(device, e.signal) for e in settings.event if e.device == device}
+
+
+def compare_registers(lake: Lake, settings: Settings, device: str, months: list[str]) -> pl.DataFrame:
+    """Sums of all levels beside the differences of the registers, read from the lake, for months of a device."""
+    signals = lake.read("signals", device).filter(pl.col("kind").is_in(["counter", "net_counter"]))
+    kinds = dict(signals.select("signal", "kind").iter_rows())
+    events = lake.read("counter_events", device)
+    zone = settings.zone_of(device)
+    spans = {m: zones.month_bounds(zone, m) for m in months}
+    readings = _readings(lake, device, sorted(months), list(kinds), events) if kinds else _plain(lake, device, [], [])
+    sums = [
+        lake.scan(f"resolution_{level}", device, months)
+        .filter(pl.col("signal").is_in(list(kinds)) & pl.col("increase").is_not_null())
+        .group_by("signal", "month").agg(pl.col("increase").sum().alias("increase_kwh"))
+        .with_columns(pl.lit(level).alias("level")).collect()
+        for level in LEVELS
+    ]
+    differences = mf.register_differences(readings, events, kinds, spans)
+    return mf.compare_with_registers(pl.concat(sums), differences)
+
+
+def _plain(lake: Lake, device: str, months: list[str], names: list[str]) -> pl.DataFrame:
+    rows = lake.scan("readings", device, months).filter(pl.col("signal").is_in(names))
+    return rows.select("signal", "ts", "value").collect()
+
+
+def _readings(lake: Lake, device: str, months: list[str], names: list[str], events: pl.DataFrame) -> pl.DataFrame:
+    """Readings of the months and, outwards, of as many months as each register needs for a reading that counts."""
+    stored = lake.months(device)
+    found = [_plain(lake, device, [m for m in stored if months[0] <= m <= months[-1]], names)]
+    for outwards in ([m for m in reversed(stored) if m < months[0]], [m for m in stored if m > months[-1]]):
+        missing = set(names)
+        for month in outwards:
+            if not missing:
+                break
+            part = _plain(lake, device, [month], sorted(missing))
+            found.append(part)
+            missing -= set(_counting(part, events)["signal"])
+    return pl.concat(found)
+
+
+def _counting(readings: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    for signal, start, end in events.drop_nulls("ts_end").select("signal", "ts", "ts_end").iter_rows():
+        readings = readings.filter(~((pl.col("signal") == signal) & pl.col("ts").is_between(start, end)))
+    return readings

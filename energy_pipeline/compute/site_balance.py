@@ -1,0 +1,142 @@
+"""A battery against the meter at its grid connection: the same energy, measured by two devices.
+
+Here: what the battery says it took, at which boundary, and with which sign. Not here: what a difference means, see
+`balance_rules.py`. The direction comes from SOC, never from the meter, or a meter wired the wrong way would agree.
+"""
+
+import re
+from dataclasses import dataclass
+
+import polars as pl
+
+from energy_pipeline.compute import meter_quarters as mq
+from energy_pipeline.compute.balance_rules import day_hours, judge
+from energy_pipeline.compute.context import DeviceContext
+
+QUARTER_H = 0.25
+AC_NAMES = ("active_power", "p", "ap")
+INVERTER, BATTERY = "site_meter_and_inverter", "site_meter_and_battery"
+
+
+@dataclass(frozen=True)
+class SiteMeter:
+    """The meter at a battery's grid connection and its `resolution_15min` of the month."""
+
+    ctx: DeviceContext
+    quarter: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class BatteryEnergy:
+    """Energy that a battery took (positive) per quarter hour: `ts`, `kwh`; at which boundary, from which signals."""
+
+    comparison: str
+    signals: list[str]
+    rows: pl.DataFrame
+
+
+def compare_with_site_meter(ctx: DeviceContext, quarter: pl.DataFrame, site: SiteMeter | None) -> pl.DataFrame | None:
+    """Compare the meter's import − export with the battery, per local day of the battery.
+
+    The AC power of the inverters (with the auxiliaries' power where it is measured) is the same energy and may be
+    flagged. Power or voltage × current of the battery itself lies behind the inverter: the difference holds its
+    losses, is shown and never flagged (reason losses_between).
+
+    Args:
+        ctx: the battery.
+        quarter: its `resolution_15min` of the month.
+        site: its site meter.
+    """
+    battery = battery_energy(ctx, quarter)
+    if battery is None:
+        return None
+    sign = charge_sign(ctx, quarter, battery.rows)
+    meter = None if site is None else _meter_energy(site)
+    rows = battery.rows.rename({"kwh": "kwh_b"})
+    reason = None if battery.comparison == INVERTER else "losses_between"
+    if meter is None or meter.is_empty():
+        joined = rows.with_columns(pl.lit(None, pl.Float64).alias("kwh"))
+        reason = "no_site_meter_data"
+    else:
+        joined = meter.join(rows, on="ts")
+        reason = reason if sign is not None else "sign_unknown"
+    local = pl.col("ts").dt.convert_time_zone(ctx.zone.key).dt.date()
+    known = pl.col("kwh").count() > 0
+    days = joined.with_columns(local.alias("day"), (pl.col("kwh_b") * (sign or 1))).group_by("day").agg(
+        pl.when(known).then(pl.col("kwh").sum()).alias("a"),
+        (pl.col("kwh_b").sum() if sign is not None else pl.lit(None, pl.Float64)).alias("b"),
+        pl.when(known).then(pl.col("kwh").abs().sum()).otherwise(pl.col("kwh_b").abs().sum()).alias("size"),
+        (pl.len() * QUARTER_H).alias("h"),
+    )
+    days = days.join(day_hours(ctx, days["day"]), on="day").with_columns(
+        pl.lit(0.0).alias("resolution"), pl.lit(False).alias("seldom")  # noqa: FBT003
+    )
+    return judge(ctx, days, battery.comparison, ", ".join(battery.signals), reason)
+
+
+def _meter_energy(site: SiteMeter) -> pl.DataFrame:
+    """Import − export of the meter per quarter hour that is measured, by registers, else by power."""
+    need = site.ctx.meter.peak_coverage
+    total = pl.sum_horizontal("import_kwh", "export_kwh")
+    register = mq.register_energy(site.ctx, site.quarter).filter(
+        (pl.col("covered_s") >= need * mq.QUARTER_S) & (pl.col("estimated_kwh") <= (1 - need) * total + 1e-9)
+    ).drop_nulls("net_kwh")
+    power = mq.sum_power(site.quarter, site.ctx.names(mq.POWER[0])).filter(pl.col("covered_s") >= need * mq.QUARTER_S)
+    rows = [
+        register.select("ts", pl.col("net_kwh").alias("kwh")),
+        power.select("ts", (pl.col("mean_kw") * QUARTER_H).alias("kwh")),
+    ]
+    return pl.concat(rows).unique("ts", keep="first", maintain_order=True).sort("ts")
+
+
+def battery_energy(ctx: DeviceContext, quarter: pl.DataFrame) -> BatteryEnergy | None:
+    """What the battery took per measured quarter hour, in the sign of its signals; None without power or current."""
+    inverters = _ac_power(ctx)
+    if inverters:
+        names = [*inverters, *ctx.names("auxiliary_power")]
+        return BatteryEnergy(INVERTER, names, _power(ctx, quarter, names))
+    power = ctx.names("system_power")
+    if power:
+        return BatteryEnergy(BATTERY, power, _power(ctx, quarter, power))
+    voltage, current = ctx.name("system_voltage"), ctx.name("system_current")
+    if voltage is None or current is None:
+        return None
+    means = [
+        mq.sum_power(quarter, [n]).filter(pl.col("covered_s") >= ctx.meter.peak_coverage * mq.QUARTER_S)
+        for n in (voltage, current)
+    ]
+    rows = means[0].join(means[1], on="ts", suffix="_c")
+    kwh = pl.col("mean_kw") * pl.col("mean_kw_c") / 1000 * QUARTER_H
+    return BatteryEnergy(BATTERY, [voltage, current], rows.select("ts", kwh.alias("kwh")))
+
+
+def _ac_power(ctx: DeviceContext) -> list[str]:
+    """One AC power per inverter: active power before others; powers of the DC side are none."""
+    found: dict[str, str] = {}
+    for wanted in reversed(AC_NAMES):
+        for name in ctx.names("pcs_power"):
+            match = re.fullmatch(rf"(pcs\d+)_{wanted}", name)
+            if match:
+                found[match[1]] = name
+    return sorted(found.values())
+
+
+def _power(ctx: DeviceContext, quarter: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    rows = mq.sum_power(quarter, names).filter(pl.col("covered_s") >= ctx.meter.peak_coverage * mq.QUARTER_S)
+    return rows.select("ts", (pl.col("mean_kw") * QUARTER_H).alias("kwh"))
+
+
+def charge_sign(ctx: DeviceContext, quarter: pl.DataFrame, energy: pl.DataFrame) -> int | None:
+    """+1 where charging is positive in the battery's own signals, from the settings or from SOC; None if unknown.
+
+    SOC moves with the energy of the quarter hours: the sign is that of the sum of their products.
+    """
+    if ctx.battery.current_sign is not None:
+        return ctx.battery.current_sign
+    soc = ctx.name("soc")
+    if soc is None:
+        return None
+    rows = quarter.filter((pl.col("signal") == soc) & (pl.col("n") > 0)).sort("ts")
+    change = rows.select("ts", (pl.col("last") - pl.col("last").shift(1)).alias("change")).drop_nulls()
+    total = energy.join(change, on="ts").select((pl.col("kwh") * pl.col("change")).sum()).item()
+    return None if not total else (1 if total > 0 else -1)
