@@ -271,7 +271,7 @@ class TariffWindow(_Model):
     @model_validator(mode="after")
     def _in_order(self) -> "TariffWindow":
         if self.start >= self.end:
-            msg = f"a window from {self.start} to {self.end} has no length; write a night as two windows, split at 24:00"
+            msg = f"a window from {self.start} to {self.end} has no length; write a night as two windows"
             raise ValueError(msg)
         return self
 

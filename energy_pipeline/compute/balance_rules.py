@@ -21,7 +21,9 @@ def day_hours(ctx: DeviceContext, days: pl.Series) -> pl.DataFrame:
     return pl.DataFrame({"day": found, "day_h": pl.Series(lengths, dtype=pl.Float64)})
 
 
-def judge(ctx: DeviceContext, rows: pl.DataFrame, comparison: str, signal: str, reason: str | None = None) -> pl.DataFrame:
+def judge(
+    ctx: DeviceContext, rows: pl.DataFrame, comparison: str, signal: str, reason: str | None = None
+) -> pl.DataFrame:
     """Decide which differences are findings.
 
     Args:
@@ -47,7 +49,7 @@ def judge(ctx: DeviceContext, rows: pl.DataFrame, comparison: str, signal: str, 
         "day", pl.lit(comparison).alias("comparison"), pl.lit(signal).alias("signal"),
         pl.col("a").round(4).alias("a_kwh"), pl.col("b").round(4).alias("b_kwh"), "difference_percent",
         pl.col("h").alias("compared_h"),
-        (pl.col("above").fill_null(False) & pl.col("reason").is_null()).alias("flagged"),  # noqa: FBT003
+        (pl.col("above").fill_null(False) & pl.col("reason").is_null()).alias("flagged"),
         "reason",
     )
 

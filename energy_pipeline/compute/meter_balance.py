@@ -94,7 +94,7 @@ def _pair_and_net(ctx: DeviceContext, quarter: pl.DataFrame) -> tuple[pl.DataFra
     total = pl.sum_horizontal("import_kwh", "export_kwh")
     kwh = total if kinds == ["counter"] else pl.col("import_kwh") - pl.col("export_kwh").fill_null(0.0)
     # Registers are read together: both lines between readings err alike, so estimated parts may be compared.
-    sides = pl.lit(True).alias("measured"), pl.lit(None, pl.Float64).alias("min_kw")  # noqa: FBT003
+    sides = pl.lit(True).alias("measured"), pl.lit(None, pl.Float64).alias("min_kw")
     net = mq.sum_energy(quarter, names) if names else mq.sum_energy(quarter.clear(), ["-"])
     return (
         pair.drop_nulls("import_kwh").select("ts", kwh.alias("kwh"), total.alias("size_kwh"), *sides),
@@ -120,8 +120,9 @@ def _compare(
     both = _days(ctx, a.select(_SOURCE).join(b.select(_SOURCE), on="ts", suffix="_b").sort("ts"))
     if both.is_empty():
         return None
-    readings = _days(ctx, quarter.filter(pl.col("signal").is_in(names))).group_by("day", "signal").agg(pl.col("n").sum())
-    fewest = readings.group_by("day").agg(pl.col("n").min().alias("readings"))
+    readings = _days(ctx, quarter.filter(pl.col("signal").is_in(names)))
+    fewest = readings.group_by("day", "signal").agg(pl.col("n").sum())
+    fewest = fewest.group_by("day").agg(pl.col("n").min().alias("readings"))
     measured, power = pl.col("measured") & pl.col("measured_b"), pl.col("measured")
     edges = 4 * (pl.col("kwh_b").first().abs() + pl.col("kwh_b").last().abs())
 
@@ -156,9 +157,10 @@ def _standstill(ctx: DeviceContext, quarter: pl.DataFrame, quantity: str) -> pl.
     power = _power(ctx, quarter)
     if not names or power.is_empty():
         return None
-    side = {mq.REGISTERS[0]: pl.col("kwh_p").clip(lower_bound=0.0), mq.REGISTERS[1]: (-pl.col("kwh_p")).clip(lower_bound=0.0)}
+    kwh = pl.col("kwh_p")
+    side = {mq.REGISTERS[0]: kwh.clip(lower_bound=0.0), mq.REGISTERS[1]: (-kwh).clip(lower_bound=0.0)}
     rows = mq.sum_energy(quarter, names).join(power.select("ts", pl.col("kwh").alias("kwh_p")), on="ts").sort("ts")
-    rows = rows.with_columns(side.get(quantity, pl.col("kwh_p").abs()).alias("flow"), (pl.col("kwh") == 0).alias("rests"))
+    rows = rows.with_columns(side.get(quantity, kwh.abs()).alias("flow"), (pl.col("kwh") == 0).alias("rests"))
     runs = rows.with_columns(pl.col("rests").rle_id().alias("run")).filter("rests")
     limit = max(ctx.meter.stands_still_kwh, STEPS_OF_STANDSTILL * quantum_kwh(quarter, names))
     stuck = runs.filter((pl.col("flow").sum().over("run") >= limit) & (pl.col("flow") > 0))
@@ -167,5 +169,5 @@ def _standstill(ctx: DeviceContext, quarter: pl.DataFrame, quantity: str) -> pl.
     ).select(
         "day", pl.lit(STANDS_STILL).alias("comparison"), pl.lit(", ".join(names)).alias("signal"), "a_kwh",
         pl.lit(0.0).alias("b_kwh"), pl.lit(100.0).alias("difference_percent"), "compared_h",
-        pl.lit(True).alias("flagged"), pl.lit(None, pl.String).alias("reason"),  # noqa: FBT003
+        pl.lit(True).alias("flagged"), pl.lit(None, pl.String).alias("reason"),
     )

@@ -77,7 +77,7 @@ def unconserved_registers(compared: pl.DataFrame) -> Finding:
     one_sided = pl.col("increase_kwh").is_null() != pl.col("register_kwh").is_null()
     far = pl.col("difference_kwh").abs() > ROUNDING_KWH
     steps = [(pl.col(c) / STEP_KWH).round() for c in ("increase_kwh", "five_min_kwh")]
-    failed = compared.filter(one_sided | far.fill_null(False) | steps[0].ne_missing(steps[1]))  # noqa: FBT003
+    failed = compared.filter(one_sided | far.fill_null(False) | steps[0].ne_missing(steps[1]))
     largest = compared["difference_kwh"].abs().max()
     found = "no register has energy" if largest is None else f"largest difference found {largest:.6f} kWh"
     return Finding(

@@ -69,7 +69,7 @@ def compare_with_site_meter(ctx: DeviceContext, quarter: pl.DataFrame, site: Sit
         (pl.len() * QUARTER_H).alias("h"),
     )
     days = days.join(day_hours(ctx, days["day"]), on="day").with_columns(
-        pl.lit(0.0).alias("resolution"), pl.lit(False).alias("seldom")  # noqa: FBT003
+        pl.lit(0.0).alias("resolution"), pl.lit(False).alias("seldom")
     )
     return judge(ctx, days, battery.comparison, ", ".join(battery.signals), reason)
 

@@ -18,8 +18,6 @@ from deltalake import (
     ColumnProperties,
     CommitProperties,
     DeltaTable,
-    Field,
-    Schema,
     Transaction,
     WriterProperties,
     write_deltalake,
@@ -256,11 +254,26 @@ class Lake:
 
 
 def _with_all_columns(handle: DeltaTable, table: Table) -> DeltaTable:
-    """Add columns that the table has gained since it was created; old rows hold null until they are recomputed."""
+    """Bring a table of an earlier version up to the present columns.
+
+    Gained columns are null in old rows until these are recomputed (a change of columns makes them due); a table that
+    cannot hold null there, or that has lost a column, starts empty. `readings` are never touched: without the right
+    columns they cannot be read, and the message says so.
+    """
     stored = {f.name for f in handle.schema().fields}
-    missing = [f for f in Schema.from_arrow(_arrow_schema(table)).fields if f.name not in stored]
-    if missing:
-        handle.alter.add_columns([Field(f.name, f.type, nullable=True) for f in missing])
+    wanted = {c.name: c for c in table.columns}
+    if stored == set(wanted):
+        return handle
+    if table.name == "readings":
+        msg = f"{table.name} has columns {sorted(stored)}, this version needs {sorted(wanted)}; load into a new lake"
+        raise LakeError(msg)
+    keep = stored < set(wanted) and all(wanted[c].nullable for c in set(wanted) - stored)
+    rows = pl.scan_delta(handle).collect() if keep else table.empty()
+    rows = rows.with_columns(pl.lit(None, wanted[c].dtype).alias(c) for c in wanted if c not in rows.columns)
+    write_deltalake(
+        handle, table.conform(rows).to_arrow(), mode="overwrite", schema_mode="overwrite",
+        partition_by=list(table.partition_by) or None, writer_properties=writer_properties(table),
+    )
     return handle
 
 

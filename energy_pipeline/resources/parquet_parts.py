@@ -146,7 +146,7 @@ def file_arrow_schema(table: Table) -> pa.Schema:
         if f.name in table.partition_by:
             continue
         kind = pa.string() if pa.types.is_large_string(f.type) or pa.types.is_string_view(f.type) else f.type
-        fields.append(pa.field(f.name, kind, nullable=table.column(f.name).nullable))
+        fields.append(pa.field(f.name, kind))  # pandera says which columns may not be null, and says it better
     return pa.schema(fields)
 
 

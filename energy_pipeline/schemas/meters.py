@@ -80,7 +80,7 @@ METER_BALANCE = Table(
         Column("signal", pl.String, "signals of b, with commas between", nullable=False),
         Column("a_kwh", pl.Float64, "net energy of the first source", "kWh"),
         Column("b_kwh", pl.Float64, "net energy of the second source", "kWh"),
-        Column("difference_percent", pl.Float64, "a minus b, of the energy in both directions; null on days with little", "%"),
+        Column("difference_percent", pl.Float64, "a − b, of the energy in both directions; null where little", "%"),
         Column("compared_h", pl.Float64, "time in which both are measured", "h", nullable=False),
         Column("flagged", pl.Boolean, "true where the difference is a finding", nullable=False),
         Column(

@@ -102,8 +102,8 @@ def test_a_column_that_a_table_gains_is_added_to_an_existing_lake(
 ) -> None:
     table = TABLES["meter_peaks"]
     narrow = Table(table.name, table.grain, table.description, table.columns[:-1], table.key, table.partition_by)
-    monkeypatch.setitem(lake_module.TABLES, "meter_peaks", narrow)
     old = peaks("2024-01", 1.0).drop("quantum_kw")
+    monkeypatch.setitem(lake_module.TABLES, "meter_peaks", narrow)
     Lake(str(tmp_path)).replace("meter_peaks", Scope("m1", ("2024-01",)), lambda: old, {"m1|2024-01": 1})
     monkeypatch.setitem(lake_module.TABLES, "meter_peaks", table)
     lake = Lake(str(tmp_path))

@@ -23,7 +23,7 @@ MEDIA: dict[str, str] = {
 }
 _WILD = {"*/*", "application/*"}
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.f%:z"
-GZIP_FROM, GZIP_LEVEL = 1024, 5
+GZIP_FROM, GZIP_LEVEL, GZIP_MAGIC = 1024, 5, b"\x1f\x8b"
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,19 @@ from fastapi import Depends, Request, Response
 
 from energy_pipeline.settings import Settings
 from viewer.api.errors import InvalidParameter, NoData, TooLarge, UnknownDevice, UnknownPart
-from viewer.api.formats import GZIP_FROM, MEDIA, Answer, accepts_gzip, encode, negotiate, squeeze
+from viewer.api.formats import (
+    GZIP_FROM,
+    GZIP_MAGIC,
+    MEDIA,
+    Answer,
+    Format,
+    accepts_gzip,
+    encode,
+    negotiate,
+    squeeze,
+)
 from viewer.api.gate import Gate
-from viewer.api.params import DaysQuery, FormatQuery, WindowQuery
+from viewer.api.params import CellVoltageQuery, DaysQuery, FormatQuery, WindowQuery
 from viewer.catalog import Catalog, DeviceInfo
 from viewer.series import EmptyWindow
 from viewer.store import Store
@@ -103,7 +113,7 @@ class Api:
                 raise UnknownPart(f"{system} has no {column} {value}; it has {_span(known)}", known)
         return rows
 
-    def window(self, device: DeviceInfo, query: WindowQuery) -> tuple[datetime, datetime]:
+    def window(self, device: DeviceInfo, query: WindowQuery | CellVoltageQuery) -> tuple[datetime, datetime]:
         """Return start and end (UTC, end excluded); what is not given reaches to the device's first or last reading."""
         start = moment(query.start, device.zone, "start") if query.start else device.first
         end = moment(query.end, device.zone, "end") if query.end else None
@@ -132,26 +142,28 @@ class Api:
         headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "accept, accept-encoding, authorization"}
         if _matches(request.headers.get("if-none-match"), tag):
             return Response(status_code=304, headers=headers)
-        zipped = accepts_gzip(request.headers.get("accept-encoding"))
-        body = self._cache.get(f"{tag}{zipped}")
-        if body is None:
-            body = self._encoded(build(), chosen, query.decimal)
-            zipped = zipped and len(body) >= GZIP_FROM
-            body = squeeze(body) if zipped else body
-            self._cache.put(f"{tag}{zipped}", body)
-        if zipped:
+        body = self._body(tag, accepts_gzip(request.headers.get("accept-encoding")), chosen, query.decimal, build)
+        if body.startswith(GZIP_MAGIC):
             headers["content-encoding"] = "gzip"
         if chosen != "json":
             headers["content-disposition"] = f'attachment; filename="{_file_name(request.url.path, chosen)}"'
         return Response(body, media_type=MEDIA[chosen], headers=headers)
 
-    def _encoded(self, answer: Answer, chosen: str, decimal: str) -> bytes:
+    def _body(self, tag: str, may_zip: bool, chosen: Format, decimal: str, build: Callable[[], Answer]) -> bytes:
+        """Return the bytes to send; none of the formats begins like a gzip, so its magic tells which it is."""
+        kept = self._cache.get(f"{tag}{may_zip}")
+        if kept is not None:
+            return kept
+        answer = build()
         if answer.rows > self.limits.rows:
             raise TooLarge(
                 f"the answer would have {answer.rows} rows, {self.limits.rows} are the most of one answer; "
                 "take a shorter time (start, end), one pack (pack), a coarser resolution or fewer points"
             )
-        return encode(answer, chosen, decimal)
+        body = encode(answer, chosen, decimal)
+        body = squeeze(body) if may_zip and len(body) >= GZIP_FROM else body
+        self._cache.put(f"{tag}{may_zip}", body)
+        return body
 
     def _version(self, table: str) -> int:
         return self.store.version(table) if self.store.exists(table) else -1

@@ -1,0 +1,200 @@
+"""Series, bundles and the figures of a window: `/series`, `/bundle`, `/kpis`, `/bess_kpis`.
+
+Gauges come from `viewer.series.load_series`, registers from `energy.py`, figures from the functions of the pages.
+"""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+import polars as pl
+from fastapi import APIRouter, Query, Request, Response
+
+from viewer import figures_of_bess, figures_of_meters
+from viewer.api.energy import REGISTERS, load_energy
+from viewer.api.errors import InvalidParameter, TooLarge
+from viewer.api.formats import Answer, dump, in_zone, one_row_answer, rows_answer, spliced, without_nan
+from viewer.api.models import BessKpis, Bundle, Kpis, Series
+from viewer.api.params import MAX_SIGNALS, BundleQuery, SeriesQuery, WindowQuery
+from viewer.api.responses import table_responses
+from viewer.api.service import Api, ApiDep
+from viewer.api.table_models import CAPACITY_LAST, FLEET_BATTERY
+from viewer.catalog import DeviceInfo
+from viewer.series import SeriesResult, load_series, signal_row
+
+LEVELS = tuple(f"resolution_{level}" for level in ("5min", "15min", "1h", "1d"))
+SERIES_TABLES = ("signals", "readings", *LEVELS)
+MAIN_GROUPS = ("meter", "battery", "pcs", "auxiliary")
+
+router = APIRouter(tags=["series and figures"])
+
+
+@router.get("/series", response_model=Series, responses=table_responses(), summary="One signal over a window")
+def series(api: ApiDep, request: Request, query: Annotated[SeriesQuery, Query()]) -> Response:
+    """Means weighted by time with the smallest and largest reading beside them, thinned so that no peak is lost.
+
+    Energy registers come as energy per bucket, not thinned: the sum of `value` is the rise of the register.
+    """
+    device = api.device(query.name)
+    start, end = api.window(device, query)
+    signal_row(api.store, device.name, query.signal)
+    level = None if query.resolution == "auto" else query.resolution
+
+    def build() -> Answer:
+        meta, frame = one_series(api, device, query.signal, start, end, query.max_points, level)
+        return rows_answer(meta, "data", frame)
+
+    return api.respond(request, query, SERIES_TABLES, build)
+
+
+@router.get("/bundle", response_model=Bundle, responses=table_responses(), summary="Several signals over one window")
+def bundle(api: ApiDep, request: Request, query: Annotated[BundleQuery, Query()]) -> Response:
+    """Each series as `/series` gives it. CSV and Arrow: one row per signal and point."""
+    device = api.device(query.name)
+    start, end = api.window(device, query)
+    names = _wanted_signals(api, device, query.signals)
+
+    def build() -> Answer:
+        found = {n: one_series(api, device, n, start, end, query.max_points, None) for n in names}
+        frames = [f.insert_column(0, pl.lit(n).alias("signal")) for n, (_, f) in found.items()]
+        table = pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
+        head = {"device": device.name, "start": _at(start, device), "end": _at(end, device), "count": table.height}
+        return Answer(lambda: spliced(head, "series", _bundle_json(found)), lambda: without_nan(table), table.height)
+
+    return api.respond(request, query, SERIES_TABLES, build)
+
+
+@router.get("/kpis", response_model=Kpis, responses=table_responses(), summary="Figures of a meter")
+def kpis(api: ApiDep, request: Request, query: Annotated[WindowQuery, Query()]) -> Response:
+    """Energy and peaks of the local days that the window touches (table `meter_daily`), power of the window itself."""
+    device = api.device(query.name)
+    start, end = api.window(device, query)
+    tables = ("signals", "meter_daily", "resolution_5min")
+    return api.respond(request, query, tables, lambda: one_row_answer(_kpis(api, device, start, end)))
+
+
+@router.get("/bess_kpis", response_model=BessKpis, responses=table_responses(), summary="Figures of a battery system")
+def bess_kpis(api: ApiDep, request: Request, query: Annotated[WindowQuery, Query()]) -> Response:
+    """Energy, cycles, auxiliaries and alarms of the window; state, capacity and verdicts as the tables hold them now."""
+    device = api.device(query.name, bess=True)
+    start, end = api.window(device, query)
+    tables = ("signals", "fleet_summary", "capacity", "charge_cycles", "resolution_5min", "resolution_1h")
+    return api.respond(request, query, tables, lambda: one_row_answer(_bess_kpis(api, device, start, end)))
+
+
+def one_series(
+    api: Api, device: DeviceInfo, signal: str, start: datetime, end: datetime, max_points: int, level: str | None
+) -> tuple[dict[str, Any], pl.DataFrame]:
+    """Return what is said about a series, and its rows, in the device's zone.
+
+    Raises:
+        TooLarge: a register has more buckets at the given level than points are wanted.
+    """
+    info = signal_row(api.store, device.name, signal)
+    if info["kind"] not in REGISTERS:
+        result = load_series(api.store, device.name, signal, start, end, max_points, level, device.zone)
+        return _gauge(result, device)
+    energy = load_energy(api.store, device.name, signal, start, end, max_points, device.zone, level)
+    if energy.rows.height > max_points:
+        raise TooLarge(
+            f"{energy.rows.height} buckets of {energy.resolution}, max_points is {max_points}: a register is not thinned; "
+            "take a coarser resolution (or auto), more points or a shorter window"
+        )
+    rows = in_zone(energy.rows, device.zone.key)
+    meta = {
+        "device": device.name, "signal": signal, "unit": "kWh", "kind": info["kind"], "resolution": energy.resolution,
+        "start": _at(start, device), "end": _at(end, device),
+        "actual_start": rows["timestamp"][0] if rows.height else None, "actual_end": _at(energy.actual_end, device),
+        "points_held": energy.held, "gaps": 0, "total": energy.total_kwh, "count": rows.height,
+    }  # fmt: skip
+    return meta, rows
+
+
+def _gauge(result: SeriesResult, device: DeviceInfo) -> tuple[dict[str, Any], pl.DataFrame]:
+    frame = pl.DataFrame(
+        {
+            "timestamp": pl.Series(result.ts, dtype=pl.Int64).cast(pl.Datetime("us", "UTC")),
+            "value": pl.Series(result.mean, dtype=pl.Float64),
+            "min": pl.Series(result.low, dtype=pl.Float64),
+            "max": pl.Series(result.high, dtype=pl.Float64),
+        }
+    )
+    meta = {
+        "device": result.device, "signal": result.signal, "unit": result.unit, "kind": result.kind,
+        "resolution": result.resolution, "start": _at(result.start, device), "end": _at(result.end, device),
+        "actual_start": _at(result.actual_start, device), "actual_end": _at(result.actual_end, device),
+        "points_held": result.points_held, "gaps": result.gaps, "total": None, "count": frame.height,
+    }  # fmt: skip
+    return meta, without_nan(in_zone(frame, device.zone.key))
+
+
+def _bundle_json(found: dict[str, tuple[dict[str, Any], pl.DataFrame]]) -> bytes:
+    parts = []
+    for name, (meta, frame) in found.items():
+        plain = frame.drop("signal")
+        parts.append(dump(name) + b":" + spliced(meta, "data", without_nan(plain).write_json().encode()))
+    return b"{" + b",".join(parts) + b"}"
+
+
+def _wanted_signals(api: Api, device: DeviceInfo, text: str | None) -> list[str]:
+    if text is None:
+        rows = api.catalog.signals(device.name).filter(pl.col("group").is_in(MAIN_GROUPS))
+        return rows["signal"].head(MAX_SIGNALS).to_list()
+    names = list(dict.fromkeys(n.strip() for n in text.split(",") if n.strip()))
+    if not 1 <= len(names) <= MAX_SIGNALS:
+        raise InvalidParameter(f"signals names {len(names)} signals; give 1 to {MAX_SIGNALS}")
+    for name in names:
+        signal_row(api.store, device.name, name)
+    return names
+
+
+def _at(moment: datetime | None, device: DeviceInfo) -> datetime | None:
+    return None if moment is None else moment.astimezone(device.zone)
+
+
+def _kpis(api: Api, device: DeviceInfo, start: datetime, end: datetime) -> dict[str, Any]:
+    first, last = figures_of_meters.local_days(start, end, device.zone)
+    figures = figures_of_meters.meter_figures(
+        figures_of_meters.daily_rows(api.store, device.name, start, end, device.zone)
+    )
+    power = api.catalog.signals(device.name).filter(pl.col("quantity") == "active_power")["signal"].to_list()
+    own = figures_of_meters.signal_figures(api.store, device.name, power[0], start, end) if power else None
+    known = asdict(figures)
+    known["peak_ts"] = _at(figures.peak_ts, device)
+    return {
+        "device": device.name, "start": _at(start, device), "end": _at(end, device), "first_day": first,
+        "last_day": last, **known, "mean_kw": own and own.mean, "min_kw": own and own.minimum,
+        "max_kw": own and own.maximum, "power_coverage": own and own.coverage(start, end),
+    }  # fmt: skip
+
+
+def _bess_kpis(api: Api, device: DeviceInfo, start: datetime, end: datetime) -> dict[str, Any]:
+    signals = api.catalog.signals(device.name)
+    cycles = figures_of_bess.cycle_figures(api.store, device.name, start, end)
+    counts = {f"{k}_count": int(n) if (n := cycles.get(f"{k}_count")) is not None else None for k in ("charge", "discharge")}
+    flags = signals.filter(pl.col("quantity") == "alarm_flag")["signal"].to_list()
+    spans = figures_of_bess.alarms(api.store, device.name, flags, start, end)
+    day, capacity = _last_capacity(api, device.name)
+    return {
+        "device": device.name, "start": _at(start, device), "end": _at(end, device),
+        "charge_kwh": cycles.get("charge_kwh"), "discharge_kwh": cycles.get("discharge_kwh"), **counts,
+        "auxiliary_kwh": figures_of_bess.auxiliary_energy_kwh(api.store, device.name, signals, start, end),
+        "alarm_hours": sum(s.hours for s in spans) if flags else None,
+        "capacity_day": day, **capacity, **_fleet(api, device.name),
+    }  # fmt: skip
+
+
+def _last_capacity(api: Api, device: str) -> tuple[Any, dict[str, Any]]:
+    """Return the last day of the table, and per figure its last value."""
+    if not api.store.exists("capacity"):
+        return None, dict.fromkeys(CAPACITY_LAST)
+    rows = api.store.frame("capacity", where={"device": device}).sort("day")
+    last = {c: known[-1] if len(known := rows[c].drop_nulls()) else None for c in CAPACITY_LAST}
+    return rows["day"].max(), last
+
+
+def _fleet(api: Api, device: str) -> dict[str, Any]:
+    if not api.store.exists("fleet_summary"):
+        return dict.fromkeys(FLEET_BATTERY)
+    rows = api.store.frame("fleet_summary", list(FLEET_BATTERY), where={"device": device})
+    return rows.row(0, named=True) if rows.height else dict.fromkeys(FLEET_BATTERY)
