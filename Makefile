@@ -9,7 +9,6 @@ DEMO := demo
 # Commands that work on a lake take your settings file where there is one, else the demo's.
 export ENERGY_SETTINGS ?= $(if $(wildcard energy.toml),energy.toml,$(DEMO)/energy.toml)
 export DAGSTER_HOME := $(CURDIR)/.dagster_home
-export PYTHONWARNINGS ?= ignore::dagster_shared.utils.warnings.BetaWarning
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test lint format bench dev view screenshots fuzz score clean

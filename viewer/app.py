@@ -1,4 +1,4 @@
-"""Composition of the server: store, guard, health and the pages on one FastAPI app.
+"""Composition of the server: store, guard, REST API and the pages on one FastAPI app.
 
 `create_app` composes, `serve` runs it. One worker only: sessions live in the process. Nothing is opened at import.
 """
@@ -7,7 +7,6 @@ import os
 import secrets
 import webbrowser
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import panel as pn
 import panel_material_ui  # noqa: F401 - registers its resources before the first document
@@ -20,9 +19,11 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from energy_pipeline.settings import Settings
 from viewer import stack_fixes
+from viewer.api import add_api
+from viewer.api.access import ENV_TOKEN
 from viewer.security import Guard
 from viewer.shell import open_session
-from viewer.store import Store, TableBroken, TableMissing
+from viewer.store import Store
 from viewer.surface import add_surface
 
 TITLE = "Energie-Leitstand"
@@ -36,18 +37,14 @@ ENV_HOSTS, ENV_USER, ENV_PASSWORD, ENV_SECRET = (
 
 
 def create_app(settings: Settings, hosts: tuple[str, ...] = ()) -> FastAPI:
-    """Return the server for one lake: the pages at `/`, the state of the tables at `/health`."""
+    """Return the server for one lake: the pages at `/`, the REST API beside them, described at `/docs`."""
     stack_fixes.apply_once()
     silence(EMPTY_LAYOUT)
     pn.extension("tabulator", notifications=False, console_output="disable")
     store = Store(settings)
     app = FastAPI(title=TITLE, docs_url="/docs", redoc_url=None)
-
-    @app.get("/health")
-    def health() -> dict[str, object]:
-        """State of the lake: every table with its version, and the time of the last reading."""
-        return health_of(store)
-
+    token = os.environ.get(ENV_TOKEN) or None
+    add_api(app, store, settings, token)
     add_surface(app, store)
     add_applications(
         {"/": lambda: open_session(store, settings)},
@@ -59,26 +56,9 @@ def create_app(settings: Settings, hosts: tuple[str, ...] = ()) -> FastAPI:
     )
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     extra = tuple(h.strip() for h in os.environ.get(ENV_HOSTS, "").split(",") if h.strip())
-    app.add_middleware(Guard, hosts=(*LOCAL_HOSTS, *hosts, *extra), credentials=_credentials())
+    app.add_middleware(Guard, hosts=(*LOCAL_HOSTS, *hosts, *extra), credentials=_credentials(), token=token)
     app.state.store = store
     return app
-
-
-def health_of(store: Store) -> dict[str, object]:
-    """Return the answer of `/health`."""
-    versions = store.versions()
-    last: datetime | None = None
-    if versions["signals"] is not None:
-        try:
-            last = store.frame("signals", ["last_ts"])["last_ts"].max()
-        except (TableMissing, TableBroken):
-            last = None
-    return {
-        "status": "ok" if versions["signals"] is not None else "no data",
-        "tables": versions,
-        "last_reading": last.isoformat() if last else None,
-        "age_hours": round((datetime.now(UTC) - last).total_seconds() / 3600, 2) if last else None,
-    }
 
 
 def serve(

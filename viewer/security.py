@@ -1,8 +1,8 @@
 """The guard in front of the server: who may talk to it, as pure ASGI.
 
 A request with a foreign Host is refused (400), a websocket or form with a foreign Origin too (403); bokeh-fastapi
-checks neither. HTTP Basic can be switched on by `ENERGY_VIEWER_USER` and `ENERGY_VIEWER_PASSWORD`. Every answer
-carries headers that forbid framing and content guessing.
+checks neither. HTTP Basic can be switched on by `ENERGY_VIEWER_USER` and `ENERGY_VIEWER_PASSWORD`; plain requests
+may bring the API's token instead. Every answer carries headers that forbid framing and content guessing.
 """
 
 import base64
@@ -29,8 +29,11 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 class Guard:
     """ASGI middleware: Host and Origin allow-lists, optional Basic authentication, security headers."""
 
-    def __init__(self, app: App, hosts: Iterable[str], credentials: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, app: App, hosts: Iterable[str], credentials: tuple[str, str] | None = None, token: str | None = None
+    ) -> None:
         self._app, self._hosts = app, {h.lower() for h in hosts}
+        self._token = token.encode() if token else None
         self._expected = None if credentials is None else ":".join(credentials).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,9 +59,20 @@ class Guard:
         writes = scope["type"] == "websocket" or scope.get("method") not in SAFE_METHODS
         if writes and origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
             return 403, "foreign origin"
-        if self._expected is not None and not self._authorised(headers.get("authorization", "")):
-            return 401, "user and password needed"
-        return None
+        if self._expected is None:
+            return None
+        given = headers.get("authorization", "")
+        if self._authorised(given):
+            scope["energy.user_known"] = True
+            return None
+        if scope["type"] == "http" and self._bears_token(given):
+            return None
+        return 401, "user and password needed"
+
+    def _bears_token(self, header: str) -> bool:
+        scheme, _, token = header.partition(" ")
+        known = self._token is not None and scheme.lower() == "bearer"
+        return known and hmac.compare_digest(token.strip().encode("latin-1"), self._token or b"")
 
     def _authorised(self, header: str) -> bool:
         scheme, _, token = header.partition(" ")

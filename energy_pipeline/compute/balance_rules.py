@@ -41,8 +41,8 @@ def judge(
     why = (
         pl.when(pl.col("seldom")).then(pl.lit("register_too_slow"))
         .when(pl.col("h") < ctx.meter.peak_coverage * pl.col("day_h")).then(pl.lit("too_little_covered"))
-        .when(percent.is_null()).then(pl.lit("little_energy"))
         .when(pl.lit(reason, pl.String).is_not_null()).then(pl.lit(reason, pl.String))
+        .when(percent.is_null()).then(pl.lit("little_energy"))
         .when(above & (difference.abs() <= pl.col("resolution"))).then(pl.lit("within_resolution"))
     )
     return rows.with_columns(percent.alias("difference_percent"), why.alias("reason"), above.alias("above")).select(

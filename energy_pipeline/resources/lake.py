@@ -24,7 +24,7 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
-from energy_pipeline.parallel import prefetched
+from energy_pipeline.parallel import ordered_map, prefetched
 from energy_pipeline.resources.parquet_parts import ROW_GROUP, Part, as_batches, write_parts
 from energy_pipeline.schemas import TABLES, Table
 
@@ -203,12 +203,12 @@ class Lake:
         self, name: str, device: str, compute: Callable[[str], pl.DataFrame], numbers: Mapping[str, tuple[str, int]],
         done: Callable[[str], None] = lambda _: None,
     ) -> dict[str, int]:
-        """Replace several months of a device, several to a commit while they are small.
+        """Replace several months of a device, several to a commit while they are small; months run side by side.
 
         Args:
             name: the table.
             device: the device.
-            compute: returns the rows of a month.
+            compute: returns the rows of a month, in the table's columns; they are validated before they are written.
             numbers: per month, in order, the app id and the number to record.
             done: called with each month that has been computed.
 
@@ -225,8 +225,8 @@ class Lake:
                 self.replace(name, Scope(device, tuple(held)), lambda: frame, recorded)
                 held.clear()
 
-        for month in numbers:
-            held[month] = TABLES[name].conform(compute(month))
+        for month, frame in zip(numbers, ordered_map(compute, numbers), strict=True):
+            held[month] = frame
             rows[month] = len(held[month])
             done(month)
             if sum(len(f) for f in held.values()) > COMMIT_ROWS:

@@ -9,7 +9,7 @@ from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.meters import build_meter_daily
 from energy_pipeline.compute.zones import day_start, from_us
 from energy_pipeline.schemas.resolution import RESOLUTIONS
-from energy_pipeline.settings import BatterySettings, MeterSettings
+from energy_pipeline.settings import BatterySettings, MeterSettings, Tariff
 
 BERLIN = ZoneInfo("Europe/Berlin")
 QUANTITY = {
@@ -22,11 +22,18 @@ QUANTITY = {
     "import_interval_b": ("import_interval_energy", "interval"),
     "import_interval_c": ("import_interval_energy", "interval"),
     "bms1_soc": ("soc", "gauge"),
+    "bms1_v": ("system_voltage", "gauge"),
+    "bms1_c": ("system_current", "gauge"),
+    "pcs1_p": ("pcs_power", "gauge"),
+    "pcs1_dc_p": ("pcs_power", "gauge"),
 }
 PHASES = ("import_interval_a", "import_interval_b", "import_interval_c")
 
 
-def context(*signals: str, interval_s: float = 600.0, net_kind: str = "net_counter") -> DeviceContext:
+def context(
+    *signals: str, interval_s: float = 600.0, net_kind: str = "net_counter", device: str = "m1",
+    tariff: Tariff | None = None, site_meter: str | None = None, meter: MeterSettings | None = None,
+) -> DeviceContext:  # fmt: skip
     rows = [
         {
             "signal": s,
@@ -37,7 +44,8 @@ def context(*signals: str, interval_s: float = 600.0, net_kind: str = "net_count
         for s in signals
     ]
     schema = {"signal": pl.String, "quantity": pl.String, "kind": pl.String, "interval_s": pl.Float64}
-    return DeviceContext("m1", BERLIN, BatterySettings(), MeterSettings(), pl.DataFrame(rows, schema=schema))
+    signals_table = pl.DataFrame(rows, schema=schema)
+    return DeviceContext(device, BERLIN, BatterySettings(), meter or MeterSettings(), signals_table, site_meter, tariff)
 
 
 def quarters_of(day: date) -> list[datetime]:

@@ -1,12 +1,11 @@
 """Meter tables return the energy, power and peaks that were planted in the quarter hours."""
 
-from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
+from meter_rows import BERLIN, PHASES, build, context, energy, gauge, quarters_of
 
-from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.meter_views import (
     day_hour_map,
     hour_weekday_map,
@@ -14,11 +13,9 @@ from energy_pipeline.compute.meter_views import (
     meter_periods,
     power_frame,
 )
-from energy_pipeline.compute.meters import build_meter_daily, build_meter_peaks
-from energy_pipeline.compute.zones import day_start, from_us
+from energy_pipeline.compute.meters import build_meter_peaks
 from energy_pipeline.schemas.meters import METER_DAILY, METER_PEAKS
-from energy_pipeline.schemas.resolution import RESOLUTIONS
-from energy_pipeline.settings import BatterySettings, MeterSettings
+
 
 @pytest.mark.parametrize(
     ("day", "hours"), [(date(2024, 3, 31), 23), (date(2024, 1, 9), 24), (date(2024, 10, 27), 25)]

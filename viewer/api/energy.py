@@ -72,9 +72,8 @@ def _bucket_end(ts: datetime, level: str, zone: ZoneInfo) -> datetime:
 def _join_days(rows: pl.DataFrame, days: int, zone: ZoneInfo) -> pl.DataFrame:
     local = pl.col("ts").dt.convert_time_zone(zone.key).dt.date()
     slot = ((local - local.min()).dt.total_days() // days).alias("slot")
-    sums = [
-        pl.when(pl.col(c).is_not_null().any()).then(pl.col(c).sum()).alias(c) for c in ("increase", "increase_estimated")
-    ]
+    names = ("increase", "increase_estimated")
+    sums = [pl.when(pl.col(c).is_not_null().any()).then(pl.col(c).sum()).alias(c) for c in names]
     joined = rows.with_columns(slot).group_by("slot", maintain_order=True).agg(
         pl.col("ts").first(), *sums, pl.col("last").drop_nulls().last()
     )

@@ -3,7 +3,7 @@
 The message says what was found and what is allowed. No endpoint makes an error answer by hand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -122,7 +122,7 @@ def _api_error(_request: Request, error: Exception) -> JSONResponse:
     return problem(error.status, error.error, error.detail, error.allowed, **(error.headers or {}))
 
 
-def _named(status: int, name: str):  # noqa: ANN202 - a handler
+def _named(status: int, name: str) -> Callable[[Request, Exception], JSONResponse]:
     def handler(_request: Request, error: Exception) -> JSONResponse:
         return problem(status, name, str(error))
 

@@ -74,9 +74,11 @@ class DeviceDetails(Device):
 class SeriesPoint(BaseModel):
     """A point: of a gauge or flag `value`, `min`, `max`; of an energy register `value`, `estimated`, `register`."""
 
-    timestamp: datetime = Field(description="start of the bucket, or time of the reading", examples=["2024-07-01T00:00:00+02:00"])
+    timestamp: datetime = Field(
+        description="start of the bucket, or time of the reading", examples=["2024-07-01T00:00:00+02:00"]
+    )
     value: float | None = Field(
-        description="mean weighted by time [unit]; of a register: energy of the bucket [kWh]; null breaks the line at a gap"
+        description="mean weighted by time [unit], null in a gap; of a register: energy of the bucket [kWh]"
     )
     min: float | None = Field(None, description="smallest reading up to the next point [unit]")
     max: float | None = Field(None, description="largest reading up to the next point [unit]")

@@ -36,7 +36,7 @@ class PackLevel(BaseModel):
     pack_spread_charge_end_mv: float | None = Field(description="the same at the end of charge [mV]")
     temperature_max_c: float | None = Field(description="highest temperature of its cells [°C]")
     cells_with_finding: int = Field(description="cells with something to look at")
-    slope_per_year: float | None = Field(description="trend of the pack's SAT index, its sign: a rise is positive [%/year]")
+    slope_per_year: float | None = Field(description="trend of the pack's SAT index; a rise is positive [%/year]")
     slope_low: float | None = Field(description="lower end of its 95 % interval [%/year]")
     slope_high: float | None = Field(description="upper end of its 95 % interval [%/year]")
     verdict: str | None = Field(description="falling, rising, stable, no_established_trend or insufficient_data")

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from energy_pipeline.settings import NAME
 from viewer.api.formats import Format
 
-MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?([Zz]|[+ -][0-9]{2}:[0-9]{2})?)?$"
+_CLOCK = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?([Zz]|[+ -][0-9]{2}:[0-9]{2})?"
+MOMENT = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([Tt ]{_CLOCK})?$"
 MAX_POINTS = (100, 20_000)
 DEFAULT_POINTS = 6_000
 MAX_SIGNALS = 24
@@ -39,7 +40,7 @@ class FormatQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     format: Format | None = Field(None, description="json, arrow (IPC file), arrow_stream or csv; wins over `Accept`")
-    decimal: Literal[".", ","] = Field(".", description="CSV only: with a comma the columns are separated by semicolons")
+    decimal: Literal[".", ","] = Field(".", description="CSV only: with a comma, semicolons separate the columns")
 
 
 class WindowQuery(FormatQuery):
@@ -49,7 +50,7 @@ class WindowQuery(FormatQuery):
     meter: Name | None = Field(None, description="the same under its older name", examples=["m1"])
     start: Moment | None = Field(
         None,
-        description="first moment, ISO 8601; without offset on the device's clock; default: the first reading",
+        description="first moment, ISO 8601; without offset on the device clock; default: day of the first reading",
         examples=["2024-07-01"],
     )
     end: Moment | None = Field(
@@ -75,7 +76,7 @@ class SeriesQuery(WindowQuery):
     signal: Signal = Field(description="name of the signal, see `/meters/{m}/info`", examples=["com_ap"])
     max_points: Points = DEFAULT_POINTS
     resolution: Literal["auto", "5min", "15min", "1h", "1d"] = Field(
-        "auto", description="auto: the finest that suits the window; single readings where it is up to 26 hours"
+        "auto", description="auto: the finest that suits the window; single readings up to 26 hours"
     )
 
 

@@ -59,7 +59,7 @@ def bundle(api: ApiDep, request: Request, query: Annotated[BundleQuery, Query()]
         frames = [f.insert_column(0, pl.lit(n).alias("signal")) for n, (_, f) in found.items()]
         table = pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
         head = {"device": device.name, "start": _at(start, device), "end": _at(end, device), "count": table.height}
-        return Answer(lambda: spliced(head, "series", _bundle_json(found)), lambda: without_nan(table), table.height)
+        return Answer(lambda: spliced(head, "series", _bundle_json(found)), lambda: table, table.height)
 
     return api.respond(request, query, SERIES_TABLES, build)
 
@@ -75,7 +75,7 @@ def kpis(api: ApiDep, request: Request, query: Annotated[WindowQuery, Query()]) 
 
 @router.get("/bess_kpis", response_model=BessKpis, responses=table_responses(), summary="Figures of a battery system")
 def bess_kpis(api: ApiDep, request: Request, query: Annotated[WindowQuery, Query()]) -> Response:
-    """Energy, cycles, auxiliaries and alarms of the window; state, capacity and verdicts as the tables hold them now."""
+    """Energy, cycles, auxiliaries and alarms of the window; state, capacity and verdicts as the tables hold them."""
     device = api.device(query.name, bess=True)
     start, end = api.window(device, query)
     tables = ("signals", "fleet_summary", "capacity", "charge_cycles", "resolution_5min", "resolution_1h")
@@ -97,8 +97,8 @@ def one_series(
     energy = load_energy(api.store, device.name, signal, start, end, max_points, device.zone, level)
     if energy.rows.height > max_points:
         raise TooLarge(
-            f"{energy.rows.height} buckets of {energy.resolution}, max_points is {max_points}: a register is not thinned; "
-            "take a coarser resolution (or auto), more points or a shorter window"
+            f"{energy.rows.height} buckets of {energy.resolution}, max_points is {max_points}: a register is not "
+            "thinned; take a coarser resolution (or auto), more points or a shorter window"
         )
     rows = in_zone(energy.rows, device.zone.key)
     meta = {
@@ -171,7 +171,7 @@ def _kpis(api: Api, device: DeviceInfo, start: datetime, end: datetime) -> dict[
 def _bess_kpis(api: Api, device: DeviceInfo, start: datetime, end: datetime) -> dict[str, Any]:
     signals = api.catalog.signals(device.name)
     cycles = figures_of_bess.cycle_figures(api.store, device.name, start, end)
-    counts = {f"{k}_count": int(n) if (n := cycles.get(f"{k}_count")) is not None else None for k in ("charge", "discharge")}
+    counts = {k: None if cycles.get(k) is None else int(cycles[k]) for k in ("charge_count", "discharge_count")}
     flags = signals.filter(pl.col("quantity") == "alarm_flag")["signal"].to_list()
     spans = figures_of_bess.alarms(api.store, device.name, flags, start, end)
     day, capacity = _last_capacity(api, device.name)
@@ -188,7 +188,7 @@ def _last_capacity(api: Api, device: str) -> tuple[Any, dict[str, Any]]:
     """Return the last day of the table, and per figure its last value."""
     if not api.store.exists("capacity"):
         return None, dict.fromkeys(CAPACITY_LAST)
-    rows = api.store.frame("capacity", where={"device": device}).sort("day")
+    rows = api.rows("capacity", device, ("day", *CAPACITY_LAST)).sort("day")
     last = {c: known[-1] if len(known := rows[c].drop_nulls()) else None for c in CAPACITY_LAST}
     return rows["day"].max(), last
 
@@ -196,5 +196,5 @@ def _last_capacity(api: Api, device: str) -> tuple[Any, dict[str, Any]]:
 def _fleet(api: Api, device: str) -> dict[str, Any]:
     if not api.store.exists("fleet_summary"):
         return dict.fromkeys(FLEET_BATTERY)
-    rows = api.store.frame("fleet_summary", list(FLEET_BATTERY), where={"device": device})
+    rows = api.rows("fleet_summary", device, FLEET_BATTERY)
     return rows.row(0, named=True) if rows.height else dict.fromkeys(FLEET_BATTERY)

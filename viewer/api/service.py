@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from fastapi import Depends, Request, Response
 
+from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import Settings
 from viewer.api.errors import InvalidParameter, NoData, TooLarge, UnknownDevice, UnknownPart
 from viewer.api.formats import (
@@ -36,7 +37,7 @@ from viewer.api.params import CellVoltageQuery, DaysQuery, FormatQuery, WindowQu
 from viewer.catalog import Catalog, DeviceInfo
 from viewer.series import EmptyWindow
 from viewer.store import Store
-from viewer.wallclock import local_to_utc
+from viewer.wallclock import day_start, local_to_utc
 
 YEARS = (1970, 2199)
 
@@ -89,11 +90,19 @@ class Api:
         self.gate = Gate(limits.running, limits.waiting_per_client, limits.waiting, limits.patience_s)
         self._cache = ByteCache(limits.cache_bytes)
         # A lake that is built anew counts its versions from 0 again: tags of another run of the server never match.
+        self._devices: tuple[int, list[DeviceInfo]] = (-1, [])
         self._run = secrets.token_hex(8)
+
+    def devices(self) -> list[DeviceInfo]:
+        """Return all devices, found once per version of the table `signals`."""
+        version = self.store.version("signals")
+        if self._devices[0] != version:
+            self._devices = (version, self.catalog.devices())
+        return self._devices[1]
 
     def device(self, name: str, *, bess: bool = False) -> DeviceInfo:
         """Return a device; `UnknownDevice` names those that exist."""
-        known = [d for d in self.catalog.devices() if d.is_bess or not bess]
+        known = [d for d in self.devices() if d.is_bess or not bess]
         found = next((d for d in known if d.name == name), None)
         if found is None:
             names, what = [d.name for d in known], "battery system" if bess else "device"
@@ -114,8 +123,14 @@ class Api:
         return rows
 
     def window(self, device: DeviceInfo, query: WindowQuery | CellVoltageQuery) -> tuple[datetime, datetime]:
-        """Return start and end (UTC, end excluded); what is not given reaches to the device's first or last reading."""
-        start = moment(query.start, device.zone, "start") if query.start else device.first
+        """Return start and end (UTC, end excluded).
+
+        Without `start` from the local midnight before the first reading, so that the bucket of that reading counts;
+        without `end` to just after the last reading.
+        """
+        start = moment(query.start, device.zone, "start") if query.start else None
+        if start is None and device.first is not None:
+            start = day_start(device.first.astimezone(device.zone).date(), device.zone)
         end = moment(query.end, device.zone, "end") if query.end else None
         if end is None and device.last is not None:
             end = device.last + timedelta(seconds=1)
@@ -137,7 +152,7 @@ class Api:
         """
         chosen = negotiate(query.format, request.headers.get("accept"))
         versions = ",".join(f"{t}:{self._version(t)}" for t in tables)
-        key = "|".join((request.url.path, query.model_dump_json(), chosen, versions, self._run))
+        key = f"{request.url.path}|{query.model_dump_json()}|{chosen}|{versions}|{self._run}"
         tag = f'W/"{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}"'
         headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "accept, accept-encoding, authorization"}
         if _matches(request.headers.get("if-none-match"), tag):
@@ -165,6 +180,17 @@ class Api:
         self._cache.put(f"{tag}{may_zip}", body)
         return body
 
+    def rows(self, table: str, device: str, columns: Sequence[str]) -> pl.DataFrame:
+        """Return columns of a device's rows; a column that an older table does not have yet is null."""
+        rows, known = self.store.frame(table, where={"device": device}), self.schema(table)
+        absent = (pl.lit(None, known[c]).alias(c) for c in columns if c not in rows.columns)
+        return rows.with_columns(absent).select(columns)
+
+    @staticmethod
+    def schema(table: str) -> pl.Schema:
+        """Return names and types of a table's columns."""
+        return TABLES[table].polars_schema
+
     def _version(self, table: str) -> int:
         return self.store.version(table) if self.store.exists(table) else -1
 
@@ -188,7 +214,8 @@ def moment(text: str, zone: ZoneInfo, name: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise InvalidParameter(f"{name}={text!r} is no time; write 2024-07-01 or 2024-07-01T12:30 or …+02:00") from error
+        hint = "write 2024-07-01, 2024-07-01T12:30 or 2024-07-01T12:30+02:00"
+        raise InvalidParameter(f"{name}={text!r} is no time; {hint}") from error
     if not YEARS[0] <= found.year <= YEARS[1]:
         raise InvalidParameter(f"{name}={text!r} lies outside the years {YEARS[0]} to {YEARS[1]}", YEARS)
     return local_to_utc(found, zone) if found.tzinfo is None else found.astimezone(UTC)

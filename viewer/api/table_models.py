@@ -13,7 +13,7 @@ from energy_pipeline.schemas import TABLES, Column
 _TYPES: dict[object, type] = {pl.String: str, pl.Boolean: bool, pl.Date: date, pl.Float64: float}
 
 
-def row_model(name: str, table: str, columns: tuple[str, ...] = (), **extra: object) -> type[BaseModel]:
+def row_model(title: str, table: str, columns: tuple[str, ...] = (), **extra: object) -> type[BaseModel]:
     """Return a model of the rows of `table`, of all columns or some; `extra` are further fields as pydantic takes them.
 
     Raises:
@@ -22,7 +22,7 @@ def row_model(name: str, table: str, columns: tuple[str, ...] = (), **extra: obj
     source = TABLES[table]
     chosen = [source.column(c) for c in columns] if columns else list(source.columns)
     fields: dict[str, object] = {c.name: (_type(c), Field(description=_description(c))) for c in chosen}
-    return create_model(name, __doc__=source.description, **{**fields, **extra})  # type: ignore[call-overload]
+    return create_model(title, __doc__=source.description, **{**fields, **extra})  # type: ignore[call-overload]
 
 
 def _type(column: Column) -> object:

@@ -1,0 +1,156 @@
+"""Measure the REST API of a running server on loopback: latency of many clients at once, with bounded loops.
+
+    .venv/bin/python scripts/bench_api.py --port 5006
+
+Each client keeps one connection and sends its next request when the answer is complete, without a pause. Every
+scenario is warmed by one request, then measured. Meanwhile one more client asks /health, to see what a flood costs
+others. Prints measured figures only and writes them to bench-results/api.json.
+"""
+
+import argparse
+import asyncio
+import gzip
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+OUT = Path("bench-results") / "api.json"
+WINDOW_DAYS = 30
+
+
+class Client:
+    """One connection, one request at a time."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def __aenter__(self) -> "Client":
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=2**20)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._writer.close()
+
+    async def get(self, path: str, tag: str = "") -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers and body as they came."""
+        condition = f"If-None-Match: {tag}\r\n" if tag else ""
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nAccept-Encoding: gzip\r\n{condition}\r\n"
+        self._writer.write(head.encode())
+        lines = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:] if line)}
+        body = await self._reader.readexactly(int(headers.get("content-length", 0)))
+        return int(lines[0].split()[1]), headers, body
+
+
+async def get_json(port: int, path: str) -> dict:
+    """Return one answer as an object."""
+    async with Client(port) as client:
+        _, headers, body = await client.get(path)
+    return json.loads(gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body)
+
+
+async def measure(port: int, paths: Callable[[int], str], clients: int, requests: int, tag: str = "") -> dict:
+    """Return the figures of one scenario; `paths` gives the path of request number i."""
+    async with Client(port) as warm:
+        await warm.get(paths(0))
+    times, sizes, wrong, probes = [], [], 0, []
+    numbers, running = iter(range(1, requests + 1)), True
+
+    async def work() -> None:
+        nonlocal wrong
+        async with Client(port) as client:
+            for i in numbers:
+                begun = time.perf_counter()
+                status, _, body = await client.get(paths(i), tag)
+                times.append(1000 * (time.perf_counter() - begun))
+                sizes.append(len(body))
+                wrong += status not in {200, 304}
+
+    async def probe() -> None:
+        async with Client(port) as client:
+            while running:
+                begun = time.perf_counter()
+                await client.get("/health")
+                probes.append(1000 * (time.perf_counter() - begun))
+                await asyncio.sleep(0.05)
+
+    watcher = asyncio.create_task(probe())
+    begun = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(clients)))
+    spent = time.perf_counter() - begun
+    running = False
+    await watcher
+    return {
+        "clients": clients, "requests": len(times), "not_ok": wrong, "p50_ms": quantile(times, 0.5),
+        "p95_ms": quantile(times, 0.95), "max_ms": round(max(times), 1), "requests_per_s": round(len(times) / spent, 1),
+        "bytes_sent": round(statistics.median(sizes)), "health_p95_ms": quantile(probes, 0.95),
+    }  # fmt: skip
+
+
+def quantile(values: list[float], share: float) -> float:
+    """Return the smallest value that at least `share` of the values do not exceed."""
+    ordered = sorted(values)
+    return round(ordered[min(int(share * len(ordered)), len(ordered) - 1)], 1)
+
+
+async def run(port: int, clients: int, requests: int) -> dict:
+    """Run every scenario on the first battery system and the first meter of the lake."""
+    devices = await get_json(port, "/meters/classified")
+    meter, system = devices["meters"][0], devices["bess"][0]["name"]
+    cells = f"/cell/system/{system}/degradation-3d"
+    shape = await get_json(port, f"{cells}?form=matrix")
+    first, last = (datetime.fromisoformat(meter[k]) for k in ("first", "last"))
+    room_s = max((last - first - timedelta(days=WINDOW_DAYS)).total_seconds(), 1.0)
+
+    def window(i: int) -> str:
+        start = (first + timedelta(seconds=round(room_s * i / (requests + 1)))).astimezone(UTC)
+        end = start + timedelta(days=WINDOW_DAYS)
+        return f"/series?device={meter['name']}&signal=com_ap&start={start:%Y-%m-%dT%H:%M:%SZ}&end={end:%Y-%m-%dT%H:%M:%SZ}"
+
+    async with Client(port) as client:
+        tag = (await client.get(cells))[1]["etag"]
+    scenarios = {
+        "degradation_3d": (lambda _: cells, ""),
+        "degradation_3d_matrix": (lambda _: f"{cells}?form=matrix", ""),
+        "degradation_3d_not_modified": (lambda _: cells, tag),
+        "series_same_window": (lambda _: window(0), ""),
+        "series_every_window_new": (window, ""),
+        "series_every_window_new_1000_points": (lambda i: f"{window(i)}&max_points=1000", ""),
+    }
+    figures = {name: await measure(port, paths, clients, requests, sent) for name, (paths, sent) in scenarios.items()}
+    one = await measure(port, lambda i: f"{window(i)}&max_points=5999", 1, max(requests // 4, 1))
+    return {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processors": os.cpu_count(), "load_before": [round(v, 1) for v in os.getloadavg()],
+        "cells": shape["total_cells"], "days": len(shape["timestamps"]), "window_days": WINDOW_DAYS,
+        "scenarios": {**figures, "series_every_window_new_one_client": one},
+    }  # fmt: skip
+
+
+def main() -> int:
+    """Run, print a table, write the file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, default=5006)
+    parser.add_argument("--clients", type=int, default=20)
+    parser.add_argument("--requests", type=int, default=600, help="per scenario")
+    options = parser.parse_args()
+    found = asyncio.run(run(options.port, options.clients, options.requests))
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    lines = [f"{found['cells']} cells × {found['days']} days, {found['processors']} processors, load {found['load_before']}"]
+    for name, f in found["scenarios"].items():
+        lines.append(
+            f"{name:38} clients {f['clients']:3}  p50 {f['p50_ms']:7} ms  p95 {f['p95_ms']:7} ms  max {f['max_ms']:7} ms  "
+            f"{f['requests_per_s']:7}/s  {f['bytes_sent']:8} B  not ok {f['not_ok']}  /health p95 {f['health_p95_ms']} ms"
+        )
+    sys.stdout.write("\n".join([*lines, f"written to {OUT}", ""]))
+    return 1 if any(f["not_ok"] for f in found["scenarios"].values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""Composition of the API: one call adds it to the server. No logic."""
+
+from fastapi import APIRouter, Depends, FastAPI
+
+from energy_pipeline.settings import Settings
+from viewer.api import cells, meters, operation, pack_cycles, packs, series
+from viewer.api.access import require_token
+from viewer.api.errors import add_handlers
+from viewer.api.gate import admit
+from viewer.api.service import Api, Limits
+from viewer.store import Store
+
+
+def add_api(
+    app: FastAPI, store: Store, settings: Settings, token: str | None = None, limits: Limits | None = None
+) -> None:
+    """Add all endpoints and their error answers to `app`.
+
+    Args:
+        app: the server; pages that take `/` are added after this.
+        store: the tables.
+        settings: zones and thresholds.
+        token: bearer token that requests must bring; None: open.
+        limits: bounds of size and concurrency.
+    """
+    app.state.api = Api(store, settings, token, limits or Limits())
+    add_handlers(app)
+    app.include_router(build_router())
+
+
+def build_router() -> APIRouter:
+    """Return the router with all endpoints; those with tables pass the gate."""
+    router = APIRouter()
+    router.include_router(operation.public)
+    router.include_router(operation.router, dependencies=[Depends(require_token)])
+    for part in (meters, series, cells, packs, pack_cycles):
+        router.include_router(part.router, dependencies=[Depends(require_token), Depends(admit, scope="function")])
+    return router
