@@ -140,6 +140,20 @@ def view(settings_file: str | None, lake: str | None, host: str, port: int) -> N
     serve(settings, host=host, port=port)
 
 
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+def doctor(path: Path) -> None:
+    """Look at a folder (or one file) that nobody has described: what is in it, and settings that read it."""
+    from energy_pipeline.doctor import NothingFoundError, examine
+    from energy_pipeline.show_doctor import print_report
+
+    try:
+        report = examine(path)
+    except NothingFoundError as error:
+        raise click.ClickException(str(error)) from error
+    print_report(OUT, report)
+
+
 @main.group()
 def twin() -> None:
     """The synthetic plant: known truth for demos, tests and benchmarks."""

@@ -109,8 +109,9 @@ async def run(port: int, clients: int, requests: int) -> dict:
 
     def window(i: int) -> str:
         start = (first + timedelta(seconds=round(room_s * i / (requests + 1)))).astimezone(UTC)
-        end = start + timedelta(days=WINDOW_DAYS)
-        return f"/series?device={meter['name']}&signal=com_ap&start={start:%Y-%m-%dT%H:%M:%SZ}&end={end:%Y-%m-%dT%H:%M:%SZ}"
+        span = (start, start + timedelta(days=WINDOW_DAYS))
+        a, b = (t.strftime("%Y-%m-%dT%H:%M:%SZ") for t in span)
+        return f"/series?device={meter['name']}&signal=com_ap&start={a}&end={b}"
 
     async with Client(port) as client:
         tag = (await client.get(cells))[1]["etag"]
@@ -142,12 +143,13 @@ def main() -> int:
     found = asyncio.run(run(options.port, options.clients, options.requests))
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    lines = [f"{found['cells']} cells × {found['days']} days, {found['processors']} processors, load {found['load_before']}"]
-    for name, f in found["scenarios"].items():
-        lines.append(
-            f"{name:38} clients {f['clients']:3}  p50 {f['p50_ms']:7} ms  p95 {f['p95_ms']:7} ms  max {f['max_ms']:7} ms  "
-            f"{f['requests_per_s']:7}/s  {f['bytes_sent']:8} B  not ok {f['not_ok']}  /health p95 {f['health_p95_ms']} ms"
-        )
+    load = found["load_before"]
+    lines = [f"{found['cells']} cells × {found['days']} days, {found['processors']} processors, load {load}"]
+    lines += [
+        f"{name:36} {f['clients']:2} clients  p50 {f['p50_ms']:6} ms  p95 {f['p95_ms']:6} ms  {f['requests_per_s']:6}/s  "
+        f"{f['bytes_sent']:7} B  not ok {f['not_ok']}  /health p95 {f['health_p95_ms']} ms"
+        for name, f in found["scenarios"].items()
+    ]
     sys.stdout.write("\n".join([*lines, f"written to {OUT}", ""]))
     return 1 if any(f["not_ok"] for f in found["scenarios"].values()) else 0
 

@@ -87,7 +87,8 @@ def results(read: Read, data: Path) -> str:
             shown = f"{peak['peak_kw']:.2f} kW ({peak['peak_source']})" if side == "import" else ""
             lines.append(
                 f"| {device} | {known.height} | {', '.join(sorted(known['energy_source'].unique()))} | {side} "
-                f"| {total:,.3f} | {truth:,.3f} | {abs(total - truth):.4f} | {known[f'{side}_kwh'].sum():,.3f} | {shown} |"
+                f"| {total:,.3f} | {truth:,.3f} | {abs(total - truth):.4f} | {known[f'{side}_kwh'].sum():,.3f} "
+                f"| {shown} |"
             )
     return "\n".join(lines)
 

@@ -1,5 +1,6 @@
 """Five real data sets, described by settings alone, give the numbers that a correct reader finds."""
 
+import importlib.util
 import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -124,6 +125,7 @@ def test_without_the_setting_steel_midnights_are_refused_with_their_reason(
     settings.write_text(
         f"""roots = ["{DATA}"]
 lake = "lake"
+zone = "Asia/Seoul"
 [[source]]
 name = "steel"
 glob = "steel_CCBY4/*.csv"
@@ -173,6 +175,30 @@ def test_givenergy_discharges_with_positive_power_and_the_table_says_so(real: tu
     assert cycles["charge_ah"].null_count() == cycles.height
     row = accounts(real[0], "givenergy")["bat_power"]
     assert row["rows_duplicate"] + row["rows_conflict"] == 32
+
+
+def test_the_table_of_real_meters_in_the_docs_is_what_the_tables_hold(real: tuple[Pipeline, RunSummary]) -> None:
+    root = Path(__file__).resolve().parents[2]
+    spec = importlib.util.spec_from_file_location("meter_results", root / "scripts" / "meter_results.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    shown = script.between_markers((root / "docs" / "meters.md").read_text(encoding="utf-8"))
+    assert shown == script.results(real[0].read, DATA)
+
+
+def test_energy_of_every_register_is_conserved_at_every_level(real: tuple[Pipeline, RunSummary]) -> None:
+    checks = real[0].read("check_results").filter(pl.col("check") == "increases_sum_to_the_registers_difference")
+    assert checks["passed"].all()
+    assert dict(checks.select("device", "checked_rows").iter_rows())["emo"] >= 12 * 4
+
+
+def test_power_and_registers_of_givenergy_agree_but_for_their_sampling(real: tuple[Pipeline, RunSummary]) -> None:
+    rows = real[0].read("meter_balance", "givenergy")
+    assert rows["comparison"].unique().to_list() == ["power_and_register"]
+    assert rows["flagged"].sum() == 4
+    assert rows.filter(pl.col("flagged"))["difference_percent"].abs().max() < 5.1
 
 
 def test_a_second_run_finds_nothing_to_do(real: tuple[Pipeline, RunSummary]) -> None:

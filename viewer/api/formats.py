@@ -23,7 +23,9 @@ MEDIA: dict[str, str] = {
 }
 _WILD = {"*/*", "application/*"}
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.f%:z"
-GZIP_FROM, GZIP_LEVEL, GZIP_MAGIC = 1024, 5, b"\x1f\x8b"
+GZIP_FROM, GZIP_MAGIC = 1024, b"\x1f\x8b"
+GZIP_LEVELS = (1, 5)  # quick; thorough for what is large: it is sent often and kept
+GZIP_LARGE = 2**20
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def accepts_gzip(header: str | None) -> bool:
 
 def squeeze(body: bytes) -> bytes:
     """Return the body compressed; equal bodies give equal bytes."""
-    return gzip.compress(body, GZIP_LEVEL, mtime=0)
+    return gzip.compress(body, GZIP_LEVELS[len(body) >= GZIP_LARGE], mtime=0)
 
 
 def _covers(wild: str, media: str) -> bool:

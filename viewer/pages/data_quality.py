@@ -3,7 +3,7 @@
 Next: `schemas/ingest.py` for what each table holds.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import panel as pn
@@ -11,6 +11,7 @@ import polars as pl
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, LinearColorMapper, Range1d
 from bokeh.palettes import Viridis256
 
+from energy_pipeline.compute.zones import day_start
 from viewer.catalog import DeviceInfo
 from viewer.components import html
 from viewer.components.bars import DAY_MS, color_bar, day_ms
@@ -128,7 +129,10 @@ class DataQuality(DevicePage):
         shown = system + cells[: max(COVERAGE_SIGNALS - len(system), 2)]
         zone = device.zone.key
         first, last = start.astimezone(device.zone).date(), end.astimezone(device.zone).date()
-        matrix = np.full((len(shown), (last - first).days + 1), 0.0)
+        count = (last - first).days + 1
+        matrix = np.full((len(shown), count), 0.0)
+        starts = [day_start(device.zone, first + timedelta(days=k)) for k in range(count + 1)]
+        length_s = np.diff(np.array(starts)) / 1e6  # 23 or 25 hours where the clock changes
         for i, signal in enumerate(shown):
             rows = self.session.store.frame(
                 "resolution_1d", ["ts", "covered_s"], where={"device": device.name, "signal": signal}
@@ -137,7 +141,7 @@ class DataQuality(DevicePage):
                 pl.col("d").is_between(first, last)
             )
             at = (days["d"] - first).dt.total_days().to_numpy()
-            matrix[i, at] = np.clip(days["covered_s"].to_numpy() / 86_400, 0, 1)
+            matrix[i, at] = np.clip(days["covered_s"].to_numpy() / length_s[at], 0, 1)
         kept = [i for i in range(len(shown)) if matrix[i].any()]
         if not kept:
             raise NoData(self.texts("state.no_points"))

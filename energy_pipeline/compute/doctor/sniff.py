@@ -140,10 +140,10 @@ def split_table(pieces: list[bytes], dialect: Dialect) -> tuple[pl.DataFrame, li
             continue
         frame = pl.read_csv(
             io.StringIO(text), separator=dialect.separator, has_header=False, infer_schema=False,
-            truncate_ragged_lines=True, schema=dict.fromkeys(names, pl.String), missing_utf8_is_empty_string=True,
-            ignore_errors=True, quote_char='"' if text.count('"') % 2 == 0 else None,
+            truncate_ragged_lines=True, schema=dict.fromkeys(names, pl.String), ignore_errors=True,
+            quote_char='"' if text.count('"') % 2 == 0 else None,
         )
-        frames.append(frame.with_columns(pl.all().str.strip_chars(" \t\r")))
+        frames.append(frame.with_columns(pl.all().fill_null("").str.strip_chars(" \t\r")))
         starts.append(at)
         at += frame.height
     if not frames:

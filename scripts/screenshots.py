@@ -1,0 +1,90 @@
+"""Take the pictures of the documentation: every page of the viewer, both themes, wide and as on a phone.
+
+Starts the viewer on the lake of the settings (`make demo VIEW=0` makes one), opens Debian's Chromium, and writes PNG
+files to docs/pictures. Run it by `make screenshots`.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Page, sync_playwright
+
+OUT = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+SYSTEM = "ZHPESS232A230002"
+PAGES = {
+    "overview": "?page=overview",
+    "meter": "?page=meter&device=m1&range=30d",
+    "compare": "?page=compare&device=m1&device2=m4&range=30d",
+    "bess": f"?page=bess&device={SYSTEM}&range=7d",
+    "packpulse_sat": f"?page=packpulse&device={SYSTEM}",
+    "packpulse_heatmap": f"?page=packpulse&device={SYSTEM}&tab=heat&cell=P3C17",
+    "packpulse_trends": f"?page=packpulse&device={SYSTEM}&tab=trends",
+    "packpulse_degradation": f"?page=packpulse&device={SYSTEM}&tab=degradation",
+    "quality": "?page=quality&device=m1",
+}
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(address: str, seconds: float = 60) -> None:
+    """Wait until the viewer answers."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if httpx.get(f"{address}/health", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.3)
+    sys.exit(f"the viewer at {address} did not answer within {seconds:.0f} s")
+
+
+def take(page: Page, address: str, name: str, query: str) -> None:
+    """Open a page, let it settle, and save its picture."""
+    page.goto(f"{address}/{query}")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(5000)
+    page.screenshot(path=OUT / f"{name}.png")
+
+
+def main() -> None:
+    """Start the viewer, take all pictures, end the viewer."""
+    browser_path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser_path is None:
+        sys.exit("Chromium is missing: install it (Debian: apt-get install chromium)")
+    OUT.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "energy_pipeline", "view", "--port", str(port)]
+    viewer = subprocess.Popen(command, env=os.environ.copy())
+    try:
+        wait_for(address)
+        with sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=browser_path, args=CHROMIUM)
+            wide = browser.new_page(viewport={"width": 1440, "height": 1000})
+            for theme in ("light", "dark"):
+                for name, query in PAGES.items():
+                    take(wide, address, f"{name}_{theme}", f"{query}&theme={theme}")
+            take(wide, address, "overview_english", "?page=overview&lang=en")
+            phone = browser.new_page(viewport={"width": 390, "height": 844})
+            for name in ("overview", "meter", "packpulse_degradation"):
+                take(phone, address, f"{name}_phone", PAGES[name])
+            browser.close()
+    finally:
+        viewer.terminate()
+        viewer.wait(timeout=20)
+
+
+if __name__ == "__main__":
+    main()

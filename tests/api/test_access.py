@@ -1,0 +1,134 @@
+"""Who may read: token, password, foreign origins; and a flood from one client does not starve another."""
+
+import asyncio
+import base64
+
+import pytest
+from fastapi.testclient import TestClient
+
+from energy_pipeline.settings import Settings
+from tests.api.conftest import BASE
+from viewer.api.errors import Overloaded, TooManyRequests
+from viewer.api.gate import Gate
+from viewer.app import create_app
+
+TOKEN = "s3cret-t\u00f6ken"
+
+
+def served(settings: Settings, monkeypatch: pytest.MonkeyPatch, **environ: str) -> TestClient:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    return TestClient(create_app(settings), base_url=BASE)
+
+
+def bearer(token: str) -> dict[str, bytes]:
+    return {"authorization": f"Bearer {token}".encode()}
+
+
+def test_without_a_token_set_everybody_on_this_host_reads(client: TestClient) -> None:
+    assert client.get("/meters").status_code == 200
+
+
+def test_with_a_token_set_only_its_bearer_reads(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    guarded = served(settings, monkeypatch, ENERGY_API_TOKEN="abc")
+    for headers in ({}, bearer("abd"), bearer(""), {"authorization": "Basic abc"}, {"authorization": b"Bearer \xff\xfe"}):
+        answer = guarded.get("/meters", headers=headers)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "abc" not in answer.text
+    assert guarded.get("/meters", headers=bearer("abc")).status_code == 200
+    assert guarded.get("/health").status_code == 200
+
+
+def test_the_token_is_read_once_when_the_server_is_composed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    guarded = served(settings, monkeypatch, ENERGY_API_TOKEN="abc")
+    monkeypatch.delenv("ENERGY_API_TOKEN")
+    assert guarded.get("/meters").status_code == 401
+
+
+def test_a_token_may_hold_any_character(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    guarded = served(
+        settings, monkeypatch, ENERGY_API_TOKEN=TOKEN, ENERGY_VIEWER_USER="anna", ENERGY_VIEWER_PASSWORD="x"
+    )
+    assert guarded.get("/meters", headers=bearer(TOKEN)).status_code == 200
+
+
+def test_token_and_password_are_two_doors_to_the_api_and_the_password_is_the_one_to_the_pages(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guarded = served(
+        settings, monkeypatch, ENERGY_API_TOKEN="abc", ENERGY_VIEWER_USER="anna", ENERGY_VIEWER_PASSWORD="geheim"
+    )
+    basic = {"authorization": f"Basic {base64.b64encode(b'anna:geheim').decode()}"}
+    assert guarded.get("/meters").status_code == 401
+    assert guarded.get("/meters", headers=bearer("abc")).status_code == 200
+    assert guarded.get("/meters", headers=basic).status_code == 200
+    assert guarded.get("/", headers=basic).status_code == 200
+    assert guarded.get("/").status_code == 401
+
+
+def test_no_other_site_may_read_answers(client: TestClient) -> None:
+    answer = client.get("/meters", headers={"origin": "http://evil.example"})
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert client.get("/meters", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_a_flood_of_one_client_costs_another_one_turn() -> None:
+    async def story() -> list[str]:
+        gate, order = Gate(running=1, per_client=50, waiting=100, patience_s=5), []
+
+        async def request(client: str) -> None:
+            await gate.enter(client)
+            await asyncio.sleep(0)
+            order.append(client)
+            gate.leave()
+
+        flood = [asyncio.create_task(request("flood")) for _ in range(40)]
+        await asyncio.sleep(0)
+        quiet = asyncio.create_task(request("quiet"))
+        await asyncio.gather(*flood, quiet)
+        return order
+
+    assert asyncio.run(story()).index("quiet") <= 2
+
+
+def test_too_many_waiting_requests_are_told_to_come_again() -> None:
+    async def story() -> None:
+        gate = Gate(running=1, per_client=2, waiting=3, patience_s=0.05)
+        await gate.enter("a")
+        waiting = [asyncio.create_task(gate.enter(c)) for c in ("a", "a", "b")]
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyRequests):
+            await gate.enter("a")
+        with pytest.raises(Overloaded):
+            await gate.enter("c")
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(r, Overloaded) for r in results)
+        gate.leave()
+        await asyncio.wait_for(gate.enter("d"), 1)
+
+    asyncio.run(story())
+
+
+def test_a_client_that_goes_away_leaves_its_place() -> None:
+    async def story() -> None:
+        gate = Gate(running=1, per_client=5, waiting=5, patience_s=5)
+        await gate.enter("a")
+        gone = asyncio.create_task(gate.enter("b"))
+        late = asyncio.create_task(gate.enter("b"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        gate.leave()
+        await asyncio.wait_for(late, 1)
+        gate.leave()
+        await asyncio.wait_for(gate.enter("c"), 1)
+
+    asyncio.run(story())
+
+
+def test_an_endpoint_that_fails_gives_its_turn_back(client: TestClient) -> None:
+    for _ in range(20):
+        assert client.get("/series?device=m1&signal=nothing").status_code == 404
+    assert client.get("/series?device=m1&signal=pf").status_code == 200

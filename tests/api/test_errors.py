@@ -1,0 +1,139 @@
+"""Wrong requests get 404, 410 or 422 with what exists or is allowed; names never reach the disk; nothing is a 500."""
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from energy_pipeline.settings import Settings
+from tests.api.conftest import BASE
+from tests.viewer.lake_factory import Plan, write_lake
+from viewer.app import create_app
+
+BESS = Plan().bess
+PATHS = (
+    "/meters", "/meters/classified", "/meters/m1/info", "/series?device=m1&signal=pf", "/bundle?device=m1",
+    "/kpis?device=m1", f"/bess_kpis?device={BESS}", f"/cell/system/{BESS}/degradation-3d",
+    f"/cell/system/{BESS}/real-sat-voltage", f"/cell/system/{BESS}/raw-voltage-plot?pack=1&cell=1",
+    f"/cell/system/{BESS}/comparison",
+    *(f"/cell/pack/{BESS}/1/{w}" for w in ("health", "cells", "anomalies", "heatmap", "cycles", "cycles/3d")),
+    f"/cell/pack/{BESS}/1/degradation-timeline",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "error", "words"),
+    [
+        ("/meters/m9/info", 404, "unknown_device", ("m9", "m1, m2")),
+        ("/series?device=m1&signal=nothing", 404, "unknown_signal", ("com_ap",)),
+        ("/bundle?device=m1&signals=com_ap,nothing", 404, "unknown_signal", ("nothing",)),
+        ("/cell/system/m1/degradation-3d", 404, "unknown_device", (BESS,)),
+        (f"/cell/pack/{BESS}/7/health", 404, "unknown_part", ("1 to 2",)),
+        (f"/cell/system/{BESS}/raw-voltage-plot?pack=1&cell=99", 404, "unknown_part", ("1 to 6",)),
+        (f"/cell/pack/{BESS}/1/heatmap?start=2001-01-01&end=2001-01-02", 404, "no_data", ("2024-09-15",)),
+        ("/series?device=m1&signal=pf&max_points=99", 422, "invalid_parameter", ("100",)),
+        ("/series?device=m1&signal=pf&max_points=20001", 422, "invalid_parameter", ("20000",)),
+        ("/series?device=m1&signal=pf&maxpoints=200", 422, "invalid_parameter", ("maxpoints", "max_points")),
+        ("/series?signal=pf", 422, "invalid_parameter", ("device", "meter")),
+        ("/series?device=m1&meter=m1&signal=pf", 422, "invalid_parameter", ("either",)),
+        ("/series?device=m1&signal=pf&start=yesterday", 422, "invalid_parameter", ("start",)),
+        ("/series?device=m1&signal=pf&start=2024-02-30", 422, "invalid_parameter", ("2024-02-30",)),
+        ("/series?device=m1&signal=pf&start=0001-01-01", 422, "invalid_parameter", ("1970",)),
+        ("/series?device=m1&signal=pf&start=2024-10-02&end=2024-10-01", 422, "empty_window", ("not after",)),
+        (f"/cell/system/{BESS}/degradation-3d?time_resolution=1m", 422, "invalid_parameter", ("1h", "1d", "1w")),
+        (f"/cell/system/{BESS}/degradation-3d?start=2024-10-02&end=2024-10-01", 422, "invalid_parameter", ("before",)),
+        (f"/cell/pack/{BESS}/0/health", 422, "invalid_parameter", ("p",)),
+        (f"/cell/pack/{BESS}/99999999999999999999/health", 422, "invalid_parameter", ("p",)),
+        ("/meters?format=xml", 422, "invalid_parameter", ("json", "csv")),
+        ("/bundle?device=m1&signals=,", 422, "invalid_parameter", ("1 to 24",)),
+        ("/cache/clear", 410, "nothing_to_clear", ("version",)),
+    ],
+)
+def test_an_error_says_what_was_found_and_what_is_allowed(
+    client: TestClient, path: str, status: int, error: str, words: tuple[str, ...]
+) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["error"]) == (status, error), answer.text
+    assert all(word in answer.text for word in words), answer.text
+
+
+EVIL = (
+    "..", "%2e%2e", "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", "....//", "m1%00", "m1%0a", "m1'--", "m1%20OR%201=1",
+    "%C0%AE%C0%AE", "m1/../m2", "%ff", "x" * 5000, "m1;drop", "${jndi:x}", "<script>", "*", "%", "device=m1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_names_that_are_no_names_find_nothing_and_break_nothing(client: TestClient, name: str) -> None:
+    for path in (
+        f"/meters/{name}/info", f"/series?device={name}&signal=pf", f"/series?device=m1&signal={name}",
+        f"/bundle?device=m1&signals={name}", f"/cell/system/{name}/degradation-3d", f"/cell/pack/{name}/1/health",
+        f"/cell/pack/{BESS}/{name}/health", f"/kpis?meter={name}",
+    ):  # fmt: skip
+        answer = client.get(path)
+        assert answer.status_code in {404, 422}, (path, answer.status_code)
+        assert "root:" not in answer.text
+        assert answer.headers["content-type"] == "application/json"
+
+
+def test_a_name_of_two_dots_is_a_name_that_does_not_exist(client: TestClient) -> None:
+    assert client.get("/series", params={"device": "..", "signal": "pf"}).json()["error"] == "unknown_device"
+
+
+def test_only_reading_is_possible(client: TestClient) -> None:
+    for path in PATHS:
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            assert client.request(method, path).status_code == 405, (method, path)
+    assert client.post("/cache/clear").status_code == client.delete("/cache/clear").status_code == 410
+
+
+def test_requests_leave_the_lake_as_it_was(client: TestClient, settings: Settings) -> None:
+    def state() -> dict[Path, tuple[int, int]]:
+        return {p: (p.stat().st_size, p.stat().st_mtime_ns) for p in Path(settings.lake).rglob("*") if p.is_file()}
+
+    before = state()
+    for path in PATHS:
+        assert client.get(path).status_code == 200, path
+    assert state() == before
+
+
+def test_an_empty_lake_says_what_to_run(tmp_path: Path) -> None:
+    empty = TestClient(create_app(Settings(lake=str(tmp_path / "none"))), base_url=BASE)
+    for path in PATHS:
+        answer = empty.get(path)
+        assert answer.status_code == 404
+        assert "energy-pipeline run" in answer.json()["detail"]
+    assert empty.get("/health").json()["status"] == "no data"
+    assert empty.get("/cache/validate").json()["devices"] == []
+
+
+def test_a_lake_with_only_the_first_tables_never_fails(tmp_path: Path) -> None:
+    settings = write_lake(tmp_path / "lake", Plan(days=20, packs=1, cells=2))
+    for folder in Path(settings.lake).iterdir():
+        if folder.name not in {"signals", "readings", "resolution_5min", "resolution_1h", "sat_daily"}:
+            folder.rename(tmp_path / folder.name)
+    part = TestClient(create_app(settings), base_url=BASE)
+    for path in PATHS:
+        answer = part.get(path)
+        assert answer.status_code in {200, 404}, answer.text
+        assert answer.status_code == 200 or answer.json()["error"] in {"table_missing", "no_data"}
+
+
+def test_a_table_that_cannot_be_read_is_503_and_named(tmp_path: Path) -> None:
+    settings = write_lake(tmp_path / "lake", Plan(days=20, packs=1, cells=2))
+    for file in (Path(settings.lake) / "sat_daily").rglob("*.parquet"):
+        file.write_bytes(b"no parquet")
+    broken = TestClient(create_app(settings), base_url=BASE).get(f"/cell/system/{BESS}/degradation-3d")
+    assert broken.status_code == 503
+    assert broken.json()["error"] == "table_broken"
+    assert "sat_daily" in broken.json()["detail"]
+
+
+def test_a_plus_that_was_not_escaped_is_understood(client: TestClient) -> None:
+    plain = client.get("/series?device=m1&signal=pf&start=2024-09-20T00:00:00+02:00&end=2024-09-21").json()
+    assert plain["start"] == "2024-09-20T00:00:00+02:00"
+
+
+def test_a_time_without_offset_is_on_the_clock_of_the_device(client: TestClient) -> None:
+    answer = client.get("/series?device=m1&signal=pf&start=2024-10-27T00:00&end=2024-10-28").json()
+    assert (answer["start"], answer["end"]) == ("2024-10-27T00:00:00+02:00", "2024-10-28T00:00:00+01:00")
