@@ -8,11 +8,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from energy_pipeline.compute import zones
 from energy_pipeline.compute.doctor import clock
@@ -20,12 +20,14 @@ from energy_pipeline.compute.doctor.judge import GroupReport, judge_group
 from energy_pipeline.compute.doctor.look import FileLook, look_at_csv, look_at_parquet
 from energy_pipeline.compute.doctor.names import template_of
 from energy_pipeline.compute.doctor.proposal import name_of, write_block, write_signal
-from energy_pipeline.compute.doctor.sniff import Dialect, NotATableError, find_dialect
+from energy_pipeline.compute.doctor.sniff import Dialect, NotATableError, as_plain, find_dialect
 from energy_pipeline.compute.doctor.times import parse_times
 from energy_pipeline.doctor_files import (
+    Sample,
     UnreadableError,
     block_at,
     is_candidate,
+    parquet_names,
     peek,
     read_parquet_sample,
     read_sample,
@@ -84,10 +86,11 @@ def examine(path: Path, progress: Callable[[str], None] = lambda _: None) -> Rep
         msg = f"{path} holds no file that could be a table (CSV, text, gzip, zip or Parquet); found {len(files)} files"
         raise NothingFoundError(msg)
     homes = Counter(str(Path(members[0].path).parent) for members in groups)
+    taken: set[str] = set()
     for members in groups:
         progress(members[0].path)
         try:
-            report.groups += _judge(members, root, homes)
+            report.groups += _judge(members, root, homes, taken)
         except (NotATableError, UnreadableError) as error:
             report.unreadable += [(h.path, str(error)) for h in members]
     return report
@@ -112,8 +115,7 @@ def _heads(files: list[Path], root: Path, report: Report) -> list[_Head]:
 
 def _head(relative: str, file: Path) -> _Head:
     if file.name.lower().endswith(".parquet"):
-        table, _, _ = read_parquet_sample(file)
-        return _Head(relative, file, None, tuple(table.column_names), plain=False)
+        return _Head(relative, file, None, parquet_names(file), plain=False)
     data = peek(file)
     dialect = find_dialect(data)
     try:
@@ -151,7 +153,7 @@ def _chosen(members: list[_Head]) -> list[_Head]:
     return first + [rest[int(i)] for i in np.linspace(0, len(rest) - 1, MAX_FILES - len(first))]
 
 
-def _judge(members: list[_Head], root: Path, homes: Counter[str]) -> list[GroupReport]:
+def _judge(members: list[_Head], root: Path, homes: Counter[str], taken: set[str]) -> list[GroupReport]:
     chosen = _chosen(members)
     looks, raws = [], []
     for number, head in enumerate(chosen):
@@ -160,10 +162,10 @@ def _judge(members: list[_Head], root: Path, homes: Counter[str]) -> list[GroupR
         raws.append(raw)
     plain = members[0].plain
     if not plain and len(members) > 1 and _several_devices(members, looks):
-        return [_report([h], [k], [r], root, alone=False, plain=False)
+        return [_report([h], [k], [r], root, taken, alone=False, plain=False)
                 for h, k, r in zip(chosen, looks, raws, strict=True)]
     alone = homes[str(Path(members[0].path).parent)] == 1
-    return [_report(members, looks, raws, root, alone=alone, plain=plain)]
+    return [_report(members, looks, raws, root, taken, alone=alone, plain=plain)]
 
 
 def _several_devices(members: list[_Head], looks: list[FileLook]) -> bool:
@@ -174,17 +176,21 @@ def _several_devices(members: list[_Head], looks: list[FileLook]) -> bool:
         (int(k.time.time_us[k.time.ok].min()), int(k.time.time_us[k.time.ok].max()))
         for k in looks if k.time is not None and k.time.ok.any()
     )
-    return any(b[0] < a[1] - (a[1] - a[0]) // 2 for a, b in zip(spans, spans[1:], strict=False))
+    return any(b[0] < a[1] - (a[1] - a[0]) // 2 for a, b in pairwise(spans))
 
 
 def _report(
-    members: list[_Head], looks: list[FileLook], raws: list[object], root: Path, *, alone: bool, plain: bool
+    members: list[_Head], looks: list[FileLook], raws: list[object], root: Path, taken: set[str], *, alone: bool,
+    plain: bool,
 ) -> GroupReport:
     paths = [h.path for h in members]
     parent = Path(paths[0]).parent
     home = parent.name if str(parent) != "." else (root.resolve().name or "root")
     stem = re.sub(r"(\.(csv|txt|tsv|zip|gz|parquet))+$", "", Path(paths[0]).name, flags=re.IGNORECASE)
     device = name_of(home if alone else stem)
+    if device in taken:  # two blocks of one device would be read as one
+        device = name_of(re.sub(r"[/.]+", "-", paths[0] if not alone else str(parent)))
+    taken.add(device)
     report = GroupReport(
         f"{parent.as_posix()}/: {len(members)} file{'s' if len(members) > 1 else ''}", paths, len(looks)
     )
@@ -221,7 +227,8 @@ def _corrections(report: GroupReport, device: str) -> str | None:
     for column in report.columns:
         info = describe_signal(column.meaning.signal)
         if info.rule.kind == "net_counter" and "monotone sum of both directions" in column.notes:
-            parts.append(write_signal(column.meaning.signal, "counter", "the sum of import and export, not their balance"))
+            remark = "the sum of import and export, not their balance"
+            parts.append(write_signal(column.meaning.signal, "counter", remark))
     return "\n".join(parts) or None
 
 
@@ -232,8 +239,9 @@ def _look(head: _Head, *, nights: bool) -> tuple[FileLook, object]:
         return look_at_parquet(head.path, head.location.stat().st_size, table, complete=complete, rows=rows), table
     sample = read_sample(head.location)
     dialect = head.dialect
-    if dialect.encoding == "utf-16":
+    if dialect.encoding == "utf-16":  # cannot be continued in the middle
         sample.pieces, sample.complete = sample.pieces[:1], len(sample.pieces) == 1
+    sample.pieces[0], dialect = as_plain(sample.pieces[0], dialect)
     look = look_at_csv(head.path, sample.size, sample.pieces, dialect, complete=sample.complete)
     if nights and sample.offsets and not sample.complete and look.time is not None and not look.time.is_utc:
         sample.pieces = _with_nights(head, sample, look)
@@ -241,7 +249,7 @@ def _look(head: _Head, *, nights: bool) -> tuple[FileLook, object]:
     return look, sample.pieces
 
 
-def _with_nights(head: _Head, sample, look: FileLook) -> list[bytes]:
+def _with_nights(head: _Head, sample: Sample, look: FileLook) -> list[bytes]:
     """Add blocks around the nights of change that lie in the unread part of a long file."""
     time, dialect = look.time, look.dialect
     if time is None or dialect is None:
@@ -265,4 +273,3 @@ def _with_nights(head: _Head, sample, look: FileLook) -> list[bytes]:
         if near < 4 and int(good.min()) < at < int(good.max()):
             blocks.append((at, block_at(head.location, sample, time_of, at)))
     return [*sample.pieces[:1], *(b for _, b in blocks if b), *sample.pieces[1:]]
-

@@ -151,6 +151,19 @@ def block_at(path: Path, sample: Sample, time_of: Callable[[bytes], int | None],
         return _whole_lines(stream.read(4 * BLOCK))
 
 
+def parquet_names(path: Path) -> tuple[str, ...]:
+    """Return the columns of a Parquet file without reading its rows.
+
+    Raises:
+        UnreadableError: it is no Parquet file.
+    """
+    try:
+        return tuple(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        msg = f"not a readable Parquet file: {error}"
+        raise UnreadableError(msg) from error
+
+
 def read_parquet_sample(path: Path) -> tuple[pa.Table, bool, int]:
     """Return (table, complete, rows) of a Parquet file: all of it up to 16 MB, else its first and last row groups.
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from energy_pipeline.compute.doctor.look import FileLook
-from energy_pipeline.compute.layout import LayoutError, resolve_layout
-from energy_pipeline.compute.reader import read_csv_chunk, read_parquet
+from energy_pipeline.compute.layout import Layout, LayoutError, resolve_layout
+from energy_pipeline.compute.reader import Columns, read_csv_chunk, read_parquet
 from energy_pipeline.compute.rows import interpret
 from energy_pipeline.settings import Settings
 
@@ -47,7 +47,7 @@ def try_block(block: str, looks: list[FileLook], raws: list[object]) -> str:
     return f"tried on the rows read: {read - sum(reasons.values()):,} of {read:,} readings accepted; refused: {refused}"
 
 
-def _parquet(table: pa.Table, layout) -> object:
+def _parquet(table: pa.Table, layout: Layout) -> Columns:
     sink = io.BytesIO()
     pq.write_table(table, sink)
     return read_parquet(sink.getvalue(), layout)
@@ -55,7 +55,7 @@ def _parquet(table: pa.Table, layout) -> object:
 
 def _bodies(raw: object, look: FileLook) -> list[bytes]:
     """Pieces without the header."""
-    pieces = list(raw)  # type: ignore[call-overload]
+    pieces: list[bytes] = list(raw)  # type: ignore[call-overload]
     dialect = look.dialect
     if dialect is None or not pieces:
         return pieces

@@ -4,6 +4,8 @@ Facts with their evidence, a table of columns, what one signal says of another, 
 to paste. Nothing is judged here. Next: `compute/doctor/judge.py`.
 """
 
+from collections.abc import Callable
+
 from rich.console import Console
 
 from energy_pipeline.compute.doctor.columns import ColumnReport
@@ -21,8 +23,8 @@ def print_report(console: Console, report: Report) -> None:
     files = sum(len(g.files) for g in report.groups) + len(report.unreadable)
     say(f"{report.root}: {files} files in {len(report.groups)} groups, {len(report.unreadable)} unreadable, "
         f"{len(report.ignored)} ignored")
-    say(f"read: at most the first and last {EDGE / 2**20:.0f} MB of a file with small blocks between, and {MAX_FILES} files "
-        "of a group")
+    say(f"read: at most the first and last {EDGE / 2**20:.0f} MB of a file with small blocks between, and {MAX_FILES} "
+        "files of a group")
     for number, group in enumerate(report.groups, 1):
         say("")
         _print_group(console, number, group)
@@ -37,7 +39,7 @@ def print_report(console: Console, report: Report) -> None:
         say(f'\nPaste what stands below "settings" into energy.toml, with roots = ["{report.root}"] above it.')
 
 
-def _sayer(console: Console):
+def _sayer(console: Console) -> Callable[[str], None]:
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False)
     return say
@@ -64,12 +66,7 @@ def _print_group(console: Console, number: int, group: GroupReport) -> None:
         for line in _column_lines(group.columns):
             say(line)
         say("")
-    for column in group.columns:
-        for s in column.sentinels:
-            say(f"  likely `no value`: {s.value:g} in {column.family.title}: {s.evidence}")
-        if column.single:
-            say(f"  far away, once each: {', '.join(f'{v:g}' for v in column.single)} in {column.family.title}: not proposed")
-    for line in group.relations:
+    for line in [*_extremes(group.columns), *group.relations]:
         say(f"  {line}")
     if group.ignored:
         say("  left out  " + "; ".join(f"{name!r} ({why})" for name, why in group.ignored))
@@ -81,6 +78,17 @@ def _print_group(console: Console, number: int, group: GroupReport) -> None:
     if group.block:
         say("  settings" + (f"  ({group.tried})" if group.tried else "  (to correct what the default assumes)"))
         say("\n" + group.block)
+
+
+def _extremes(columns: list[ColumnReport]) -> list[str]:
+    lines = []
+    for column in columns:
+        where = column.family.title
+        lines += [f"likely `no value`: {s.value:g} in {where}: {s.evidence}" for s in column.sentinels]
+        if column.single:
+            seen = ", ".join(f"{v:g}" for v in column.single)
+            lines.append(f"far away, once each: {seen} in {where}: not proposed as `no value`")
+    return lines
 
 
 def _known(column: ColumnReport) -> bool:

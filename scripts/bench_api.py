@@ -146,7 +146,8 @@ def main() -> int:
     load = found["load_before"]
     lines = [f"{found['cells']} cells × {found['days']} days, {found['processors']} processors, load {load}"]
     lines += [
-        f"{name:36} {f['clients']:2} clients  p50 {f['p50_ms']:6} ms  p95 {f['p95_ms']:6} ms  {f['requests_per_s']:6}/s  "
+        f"{name:36} {f['clients']:2} clients  p50 {f['p50_ms']:6} ms  p95 {f['p95_ms']:6} ms  "
+        f"{f['requests_per_s']:6}/s  "
         f"{f['bytes_sent']:7} B  not ok {f['not_ok']}  /health p95 {f['health_p95_ms']} ms"
         for name, f in found["scenarios"].items()
     ]

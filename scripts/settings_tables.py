@@ -29,6 +29,8 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`[[signal]]`", "Entries in front of the shipped dictionary of signals.", s.SignalRule),
     ("`[[event]]`", "A person's decision on one event of a register.", s.EventRule),
     ("`[meter]`", "Thresholds of the meter figures.", s.MeterSettings),
+    ("`[tariff]`", "Prices; without this block no cost is computed or shown.", s.Tariff),
+    ("`[[tariff.window]]`", "A price for part of the day.", s.TariffWindow),
     ("`[battery]` and `[device.battery]`", "Thresholds of the battery figures.", s.BatterySettings),
 )
 # What the models leave to the name alone. A setting without words in either place stops this script.

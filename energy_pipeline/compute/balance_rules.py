@@ -9,6 +9,9 @@ from energy_pipeline.compute import meter_quarters as mq
 from energy_pipeline.compute import zones
 from energy_pipeline.compute.context import DeviceContext
 
+# A register is read at one instant of either end of a day: each may be one step of its own short.
+STEPS_AT_THE_ENDS = 2
+
 
 def day_hours(ctx: DeviceContext, days: pl.Series) -> pl.DataFrame:
     """Length of local days: `day`, `day_h` (23, 24 or 25)."""

@@ -7,15 +7,13 @@ One pure function of quarter hours of one device and month (and of its site mete
 import polars as pl
 
 from energy_pipeline.compute import meter_quarters as mq
-from energy_pipeline.compute.balance_rules import day_hours, judge, quantum_kwh
+from energy_pipeline.compute.balance_rules import STEPS_AT_THE_ENDS, day_hours, judge, quantum_kwh
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.site_balance import SiteMeter, compare_with_site_meter
 from energy_pipeline.schemas.meters import METER_BALANCE
 
 STANDS_STILL = "register_stands_still"
 QUARTER_H = 0.25
-# A register is read at one instant of either end of a day: each may be one step of its own short.
-STEPS_AT_THE_ENDS = 2
 STEPS_OF_STANDSTILL = 3
 # A register read once an hour is compared over whole days, from so many readings and so much of the day on.
 SLOW_READINGS, SLOW_COVERAGE = 20, 0.99
@@ -44,8 +42,12 @@ def build_meter_balance(
     parts = [
         _compare(ctx, "power_and_register", power, register, quarter, registers),
         _compare(ctx, "power_and_interval", power, interval, quarter, _names(ctx, *mq.INTERVALS)),
-        _compare(ctx, "register_and_interval", register, interval, quarter, _names(ctx, *mq.INTERVALS)),
-        _compare(ctx, "registers_and_net_register", pair, net, quarter, ctx.names(mq.NET)),
+        _compare(
+            ctx, "register_and_interval", register, interval, quarter, _names(ctx, *mq.INTERVALS), registers
+        ),
+        _compare(
+            ctx, "registers_and_net_register", pair, net, quarter, ctx.names(mq.NET), _names(ctx, *mq.REGISTERS)
+        ),
         *(_standstill(ctx, quarter, q) for q in (*mq.REGISTERS, mq.NET)),
     ]
     if ctx.site_meter is not None:
@@ -108,7 +110,8 @@ def _days(ctx: DeviceContext, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _compare(
-    ctx: DeviceContext, comparison: str, a: pl.DataFrame, b: pl.DataFrame, quarter: pl.DataFrame, names: list[str]
+    ctx: DeviceContext, comparison: str, a: pl.DataFrame, b: pl.DataFrame, quarter: pl.DataFrame, names: list[str],
+    names_a: list[str] | None = None,
 ) -> pl.DataFrame | None:
     """Compare two sources per day, over quarter hours in which both are measured.
 
@@ -139,7 +142,7 @@ def _compare(
     covered = ctx.meter.peak_coverage * pl.col("day_h")
     slow = (pl.col("h_fast") < covered) & (pl.col("h_slow") >= SLOW_COVERAGE * pl.col("day_h"))
     slow = slow & (pl.col("readings") >= SLOW_READINGS)
-    steps = STEPS_AT_THE_ENDS * quantum_kwh(quarter, names)
+    steps = STEPS_AT_THE_ENDS * quantum_kwh(quarter, [*names, *(names_a or [])])
     picked = found.with_columns(
         *(pl.when(slow).then(f"{c}_slow").otherwise(f"{c}_fast").alias(c) for c in ("a", "b", "size", "h")),
         (steps + pl.when(slow).then("edges").otherwise(0.0)).alias("resolution"),

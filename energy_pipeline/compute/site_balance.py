@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from energy_pipeline.compute import meter_quarters as mq
-from energy_pipeline.compute.balance_rules import day_hours, judge
+from energy_pipeline.compute.balance_rules import STEPS_AT_THE_ENDS, day_hours, judge, quantum_kwh
 from energy_pipeline.compute.context import DeviceContext
 
 QUARTER_H = 0.25
@@ -38,28 +38,37 @@ class BatteryEnergy:
 def compare_with_site_meter(ctx: DeviceContext, quarter: pl.DataFrame, site: SiteMeter | None) -> pl.DataFrame | None:
     """Compare the meter's import − export with the battery, per local day of the battery.
 
-    The AC power of the inverters (with the auxiliaries' power where it is measured) is the same energy and may be
-    flagged. Power or voltage × current of the battery itself lies behind the inverter: the difference holds its
-    losses, is shown and never flagged (reason losses_between).
+    The AC power of the inverters is the same energy and may be flagged. Whether the auxiliaries hang behind the same
+    meter no file says: where their power is measured, the month is compared without and with them, and the closer one
+    stands (its signals are named). Power or voltage × current of the battery itself lies behind the inverter: the
+    difference holds its losses, is shown and never flagged (reason losses_between).
 
     Args:
         ctx: the battery.
         quarter: its `resolution_15min` of the month.
         site: its site meter.
     """
-    battery = battery_energy(ctx, quarter)
-    if battery is None:
+    found = [_compare(ctx, quarter, b, site) for b in battery_energies(ctx, quarter)]
+    if not found:
         return None
+    distances = [(f["a_kwh"] - f["b_kwh"]).abs().sum() if f["a_kwh"].count() else 0.0 for f in found]
+    return found[distances.index(min(distances))]
+
+
+def _compare(ctx: DeviceContext, quarter: pl.DataFrame, battery: BatteryEnergy, site: SiteMeter | None) -> pl.DataFrame:
     sign = charge_sign(ctx, quarter, battery.rows)
     meter = None if site is None else _meter_energy(site)
     rows = battery.rows.rename({"kwh": "kwh_b"})
     reason = None if battery.comparison == INVERTER else "losses_between"
-    if meter is None or meter.is_empty():
+    steps = 0.0
+    if site is None or meter is None or meter.is_empty():
         joined = rows.with_columns(pl.lit(None, pl.Float64).alias("kwh"))
         reason = "no_site_meter_data"
     else:
         joined = meter.join(rows, on="ts")
         reason = reason if sign is not None else "sign_unknown"
+        registers = [n for q in (*mq.REGISTERS, mq.NET) for n in site.ctx.names(q)]
+        steps = STEPS_AT_THE_ENDS * quantum_kwh(site.quarter, registers)
     local = pl.col("ts").dt.convert_time_zone(ctx.zone.key).dt.date()
     known = pl.col("kwh").count() > 0
     days = joined.with_columns(local.alias("day"), (pl.col("kwh_b") * (sign or 1))).group_by("day").agg(
@@ -69,7 +78,7 @@ def compare_with_site_meter(ctx: DeviceContext, quarter: pl.DataFrame, site: Sit
         (pl.len() * QUARTER_H).alias("h"),
     )
     days = days.join(day_hours(ctx, days["day"]), on="day").with_columns(
-        pl.lit(0.0).alias("resolution"), pl.lit(False).alias("seldom")
+        pl.lit(steps).alias("resolution"), pl.lit(False).alias("seldom")
     )
     return judge(ctx, days, battery.comparison, ", ".join(battery.signals), reason)
 
@@ -89,25 +98,34 @@ def _meter_energy(site: SiteMeter) -> pl.DataFrame:
     return pl.concat(rows).unique("ts", keep="first", maintain_order=True).sort("ts")
 
 
-def battery_energy(ctx: DeviceContext, quarter: pl.DataFrame) -> BatteryEnergy | None:
-    """What the battery took per measured quarter hour, in the sign of its signals; None without power or current."""
-    inverters = _ac_power(ctx)
+def battery_energies(ctx: DeviceContext, quarter: pl.DataFrame) -> list[BatteryEnergy]:
+    """What the battery took per measured quarter hour, in the sign of its signals.
+
+    One reading of its files, or two where nobody knows whether the auxiliaries belong to it; none without power.
+    """
+    inverters, auxiliaries = _ac_power(ctx), ctx.names("auxiliary_power")
     if inverters:
-        names = [*inverters, *ctx.names("auxiliary_power")]
-        return BatteryEnergy(INVERTER, names, _power(ctx, quarter, names))
+        inverter = BatteryEnergy(INVERTER, inverters, _power(ctx, quarter, inverters))
+        if not auxiliaries:
+            return [inverter]
+        # Auxiliaries always draw: in the inverter's sign they count against its direction or with it.
+        sign = charge_sign(ctx, quarter, inverter.rows) or 1
+        drawn = _power(ctx, quarter, auxiliaries).select("ts", (pl.col("kwh") * sign).alias("kwh_aux"))
+        both = inverter.rows.join(drawn, on="ts").select("ts", pl.col("kwh") + pl.col("kwh_aux"))
+        return [inverter, BatteryEnergy(INVERTER, [*inverters, *auxiliaries], both)]
     power = ctx.names("system_power")
     if power:
-        return BatteryEnergy(BATTERY, power, _power(ctx, quarter, power))
+        return [BatteryEnergy(BATTERY, power, _power(ctx, quarter, power))]
     voltage, current = ctx.name("system_voltage"), ctx.name("system_current")
     if voltage is None or current is None:
-        return None
+        return []
     means = [
         mq.sum_power(quarter, [n]).filter(pl.col("covered_s") >= ctx.meter.peak_coverage * mq.QUARTER_S)
         for n in (voltage, current)
     ]
     rows = means[0].join(means[1], on="ts", suffix="_c")
     kwh = pl.col("mean_kw") * pl.col("mean_kw_c") / 1000 * QUARTER_H
-    return BatteryEnergy(BATTERY, [voltage, current], rows.select("ts", kwh.alias("kwh")))
+    return [BatteryEnergy(BATTERY, [voltage, current], rows.select("ts", kwh.alias("kwh")))]
 
 
 def _ac_power(ctx: DeviceContext) -> list[str]:

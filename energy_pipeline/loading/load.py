@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from energy_pipeline.compute import zones
 from energy_pipeline.compute.layout import Layout, LayoutError
 from energy_pipeline.compute.merge import merge_rows
-from energy_pipeline.compute.registers import events_frame, judge_register
 from energy_pipeline.compute.rows import REJECT_SCHEMA, SignalRows
 from energy_pipeline.loading import files as reading
 from energy_pipeline.loading.due_months import DueMonths, MonthIndex, neighbours, not_ignored
+from energy_pipeline.loading.events import NOTHING, events_are_current, events_key, judge_events, stored_rows
 from energy_pipeline.loading.ledger import (
     META_DEVICE,
     META_FILES,
@@ -50,11 +50,9 @@ from energy_pipeline.resources.parquet_parts import Part
 from energy_pipeline.resources.raw_files import RawFile
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import Settings
-from energy_pipeline.signals import describe_signal
 
 Int, Float = NDArray[np.int64], NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
-_NOTHING: tuple[Int, Float] = (np.empty(0, np.int64), np.empty(0))
 
 
 @dataclass
@@ -108,19 +106,9 @@ def load_is_due(lake: Lake, settings: Settings, device: str, files: list[RawFile
     if lake.number("readings", key) != lake.number("source_files", key):
         return True
     entries = ledger_entries(lake.read("source_files", device))
-    if not _events_are_current(lake, settings, device):
+    if not events_are_current(lake, settings, device):
         return True
     return not plan_load(files, entries, settings.reading_digest(device), now_s, wait=True).is_empty
-
-
-def _events_are_current(lake: Lake, settings: Settings, device: str) -> bool:
-    """False where somebody has decided on register events since they were last judged."""
-    loaded = lake.number("readings", f"load:{device}")
-    return loaded == 0 or lake.number("counter_events", _events_key(settings, device)) == loaded
-
-
-def _events_key(settings: Settings, device: str) -> str:
-    return f"events:{device}@{settings.decisions_digest(device)}"
 
 
 def repair_ledger(lake: Lake, settings: Settings, device: str) -> bool:
@@ -138,7 +126,7 @@ def repair_ledger(lake: Lake, settings: Settings, device: str) -> bool:
         msg = f"the log of readings no longer holds load {number} of {device}; remove the device's ledger to read again"
         raise LakeBusyError(msg)
     signals = unpack(found[META_SIGNALS])
-    events = _events(lake.open("readings"), settings, device, signals, {})
+    events = judge_events(lake.open("readings"), settings, device, signals, {})
     _write_ledger(lake, settings, device, number, unpack(found[META_FILES]), signals, events)
     return True
 
@@ -148,38 +136,9 @@ def _write_ledger(
     events: pl.DataFrame,
 ) -> None:
     numbers = {f"load:{device}": number}
-    lake.replace("counter_events", Scope(device), lambda: events, {**numbers, _events_key(settings, device): number})
+    lake.replace("counter_events", Scope(device), lambda: events, {**numbers, events_key(settings, device): number})
     lake.replace("signals", Scope(device), lambda: signals, numbers)
     lake.replace("source_files", Scope(device), lambda: files, numbers)
-
-
-def _events(
-    handle: DeltaTable, settings: Settings, device: str, signals: pl.DataFrame,
-    fresh: dict[str, tuple[Int, Float]],
-) -> pl.DataFrame:
-    """Judge all monotone registers of a device: stored readings, or those in `fresh` where a signal has them."""
-    frames = [TABLES["counter_events"].empty()]
-    for signal in signals.filter(pl.col("kind") == "counter")["signal"]:
-        ts, value = fresh.get(signal) or stored_rows(handle, device, signal)
-        if len(ts) < 2:
-            continue
-        rule = describe_signal(signal, settings.signal).rule
-        p_max = rule.p_max_kw or settings.meter.p_max_kw
-        events = judge_register(ts, value, p_max, rule.modulus, settings.decisions_of(device, signal))
-        frames.append(events_frame(device, signal, events))
-    return pl.concat(frames).sort("signal", "ts")
-
-
-def stored_rows(
-    handle: DeltaTable, device: str, signal: str, months: list[str] | None = None,
-    span: tuple[int, int] | None = None,
-) -> tuple[Int, Float]:
-    """Stored readings of a signal, in order of time [µs], within a closed span."""
-    rows = scan_table(handle, device, months).filter(pl.col("signal") == signal)
-    if span is not None:
-        rows = rows.filter(pl.col("ts").is_between(*(zones.from_us(s) for s in span)))
-    frame = rows.select(pl.col("ts").to_physical(), "value").collect().sort("ts")
-    return frame["ts"].to_numpy(), frame["value"].to_numpy()
 
 
 class _Load:
@@ -212,7 +171,7 @@ class _Load:
         self.conflicts: dict[str, tuple[Int, Float]] | None = None
 
     def run(self) -> LoadReport:
-        if self.plan.is_empty and _events_are_current(self.lake, self.settings, self.device):
+        if self.plan.is_empty and events_are_current(self.lake, self.settings, self.device):
             return self.report
         self.ledger.apply_plan(self.plan)
         self.report.load = self.number
@@ -289,7 +248,7 @@ class _Load:
         if len(ts) == 0:
             return
         known = self._known(signal, int(ts.min()), int(ts.max()))
-        merged = merge_rows(ts, value, known, self._lost(signal) if len(known[0]) else _NOTHING)
+        merged = merge_rows(ts, value, known, self._lost(signal) if len(known[0]) else NOTHING)
         account.rows_duplicate = merged.duplicates
         account.rows_conflict = len(merged.conflicts) + len(merged.displaced_ts)
         account.rows_accepted = len(merged.ts) - len(merged.displaced_ts)
@@ -309,7 +268,7 @@ class _Load:
     def _known(self, signal: str, low: int, high: int) -> tuple[Int, Float]:
         stored = self._stored(signal)
         if stored is None or stored["last_ts"] is None or low > stored["last_ts"]:  # type: ignore[operator]
-            return _NOTHING
+            return NOTHING
         return stored_rows(self.handle, self.device, signal, self.index.between(low, high), (low, high))
 
     def _lost(self, signal: str) -> tuple[Int, Float]:
@@ -324,7 +283,7 @@ class _Load:
                 str(name): (part["ts"].to_numpy(), part["value"].to_numpy())
                 for (name,), part in frame.group_by("signal")
             }
-        return self.conflicts.get(signal, _NOTHING)
+        return self.conflicts.get(signal, NOTHING)
 
     def _reject_conflicts(
         self, signal: str, pieces: list[tuple[str, SignalRows]], positions: Int, ts: Int, value: Float
@@ -365,8 +324,8 @@ class _Load:
             self.ledger.record_signal(signal, account, self.settings.max_hold_s)
         due = DueMonths(self.index)
         known_events = self.lake.read("counter_events", self.device)
-        fresh = dict.fromkeys(self.plan.rebuild, _NOTHING) | self.fresh_registers
-        self.events = _events(self.handle, self.settings, self.device, self.ledger.signals_frame(), fresh)
+        fresh = dict.fromkeys(self.plan.rebuild, NOTHING) | self.fresh_registers
+        self.events = judge_events(self.handle, self.settings, self.device, self.ledger.signals_frame(), fresh)
 
         def usable(signal: str) -> Int:
             of_signal = pl.col("signal") == signal
@@ -392,7 +351,7 @@ class _Load:
         """Times of all readings of a register as they are after this load, as far as they matter here [µs]."""
         if signal in self.fresh_registers:
             return self.fresh_registers[signal][0]
-        return _NOTHING[0] if signal in self.plan.rebuild else stored_rows(self.handle, self.device, signal)[0]
+        return NOTHING[0] if signal in self.plan.rebuild else stored_rows(self.handle, self.device, signal)[0]
 
     def _commit(self, spool: Spool, due: DueMonths) -> None:
         self._commit_rejects(self.rejects_handle)
@@ -464,7 +423,7 @@ class _Load:
             ts, value = spool.get(signal)
             if signal in stored and signal not in self.plan.rebuild:
                 old_ts, old_value = stored_rows(self.handle, self.device, signal, months)
-                keep = ~np.isin(old_ts, self.displaced.get(signal, _NOTHING[0]))
+                keep = ~np.isin(old_ts, self.displaced.get(signal, NOTHING[0]))
                 ts, value = np.concatenate([old_ts[keep], ts]), np.concatenate([old_value[keep], value])
                 order = np.argsort(ts, kind="stable")
                 ts, value = ts[order], value[order]

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,9 @@ def _write_settings(path: Path, plan: PlantPlan) -> None:
     quoted = ", ".join(f'"{r}"' for r in roots)
     lines = [
         "# Settings of a synthetic plant; truth.json holds what is planted in it.",
-        f"roots = [{quoted}]", 'lake = "lake"', f'zone = "{plan.meter_zone}"', "", "[battery]",
+        f"roots = [{quoted}]", 'lake = "lake"',
+        f'first_month = "{plan.start - timedelta(days=1):%Y-%m}"  # earlier rows are refused',
+        f'zone = "{plan.meter_zone}"', "", "[battery]",
         f"nameplate_ah = {nameplate_ah}", f"nameplate_kwh = {nameplate_kwh:.1f}",
     ]  # fmt: skip
     for name in plan.system_names:

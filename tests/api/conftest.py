@@ -1,6 +1,7 @@
 """A small lake and a client on the whole server, pages included."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from viewer.api.service import Limits
 from viewer.app import create_app
 from viewer.store import Store
 
-PLAN = Plan(days=130)
+PLAN = Plan(days=90)
 BASE = "http://127.0.0.1:5006"
 
 
@@ -59,6 +60,12 @@ def limited(settings: Settings, **limits: object) -> TestClient:
     app = create_app(settings)
     app.state.api.limits = Limits(**limits)
     return TestClient(app, base_url=BASE)
+
+
+def copied(settings: Settings, folder: Path) -> Settings:
+    """Return the settings of a copy of the lake that a test may spoil."""
+    shutil.copytree(settings.lake, folder / "lake")
+    return settings.model_copy(update={"lake": str(folder / "lake")})
 
 
 def table(lake: Path | str, name: str) -> pl.DataFrame:

@@ -59,6 +59,8 @@ def test_a_week_is_the_median_of_its_qualified_days(get: Get, plan: object) -> N
         known = [v for v in inside if v is not None]
         assert week["health_percentage"] == (pytest.approx(statistics.median(known)) if known else None)
     assert len(weeks) == len({d.isocalendar()[:2] for d in plan.dates})
+    span = get(f"/cell/system/{plan.bess}/degradation-3d", time_resolution="1w")["time_range"]
+    assert (span["start"][:10], span["end"][:10]) == (weeks[0]["timestamp"], plan.dates[-1].isoformat())
 
 
 def test_one_hour_is_a_point_per_charge_and_agrees_with_the_day(get: Get, plan: object, settings: Settings) -> None:
@@ -107,7 +109,8 @@ def test_real_sat_voltage_equals_the_table(get: Get, plan: object, settings: Set
 
 def test_series_is_the_one_that_the_viewer_draws(get: Get, store: Store, settings: Settings, plan: object) -> None:
     end = plan.start + timedelta(days=20)
-    answer = get("/series", meter="m1", signal="com_ap", start=plan.start.isoformat(), end=end.isoformat(), max_points=500)
+    window = {"start": plan.start.isoformat(), "end": end.isoformat()}
+    answer = get("/series", meter="m1", signal="com_ap", max_points=500, **window)
     drawn = load_series(store, "m1", "com_ap", plan.start, end, 500, zone=settings.zone_of("m1"))
     assert answer["resolution"] == drawn.resolution
     assert answer["count"] == len(answer["data"]) == drawn.ts.size
@@ -127,11 +130,12 @@ def test_a_gap_is_a_null_and_not_a_line(get: Get, plan: object) -> None:
 
 @pytest.mark.parametrize("max_points", [100, 1000, 20_000])
 def test_the_energy_of_a_register_sums_to_its_difference(get: Get, settings: Settings, max_points: int) -> None:
-    register = table(settings.lake, "resolution_5min").filter((pl.col("device") == "m1") & (pl.col("signal") == "pos_ae"))
-    register = register.sort("ts")
+    own = (pl.col("device") == "m1") & (pl.col("signal") == "pos_ae")
+    register = table(settings.lake, "resolution_5min").filter(own).sort("ts")
+    difference = register["last"][-1] - register["first"][0]
     answer = get("/series", device="m1", signal="pos_ae", max_points=max_points)
     assert answer["count"] <= max_points
-    assert sum(p["value"] for p in answer["data"]) == pytest.approx(register["last"][-1] - register["first"][0], rel=1e-9)
+    assert sum(p["value"] for p in answer["data"]) == pytest.approx(difference, rel=1e-9)
     assert answer["total"] == pytest.approx(register["increase"].sum(), rel=1e-12)
     assert answer["data"][-1]["register"] == register["last"][-1]
 
@@ -147,9 +151,9 @@ def test_a_window_of_a_register_holds_the_buckets_that_start_in_it(get: Get, set
     assert (at(answer["actual_start"]), at(answer["actual_end"])) == (a, b)
 
 
-def test_days_that_are_joined_begin_at_local_midnight_in_winter_too(store: Store, settings: Settings, plan: object) -> None:
+def test_joined_days_begin_at_local_midnight_in_winter_too(store: Store, settings: Settings, plan: object) -> None:
     found = energy.load_energy(store, "m1", "pos_ae", plan.start, plan.end, 30, settings.zone_of("m1"))
-    assert found.resolution == "5d"
+    assert found.resolution == "3d"
     assert found.rows["timestamp"].dt.convert_time_zone("Europe/Berlin").dt.hour().unique().to_list() == [0]
 
 
@@ -212,7 +216,8 @@ def test_anomalies_name_the_planted_cells_in_both_languages(get: Get, plan: obje
     first = get(f"/cell/pack/{plan.bess}/1/anomalies")
     assert {(a["cell"], a["code"]) for a in first["anomalies"]} == {(4, "offset"), (4, "cell_step")}
     second = get(f"/cell/pack/{plan.bess}/2/anomalies")["anomalies"]
-    assert [(a["name"], a["code"], a["text_de"]) for a in second] == [("P2C3", "outlier", "weicht vom eigenen Verlauf ab")]
+    named = [(a["name"], a["code"], a["text_de"]) for a in second]
+    assert named == [("P2C3", "outlier", "weicht vom eigenen Verlauf ab")]
     assert second[0]["since"] == plan.dates[-9].isoformat()
     pack_models.Anomalies.model_validate(first)
 
@@ -229,7 +234,8 @@ def test_heat_map_cycles_and_timeline_equal_the_tables(get: Get, settings: Setti
     assert cycles["count"] == table(settings.lake, "charge_cycles").height
     pack_models.Cycles.model_validate(cycles)
     every = get(f"{pack}/cycles/3d")
-    sat = table(settings.lake, "sat_voltage").filter((pl.col("pack") == 1) & (pl.col("cell") == 1)).sort("charge_end_ts")
+    first = (pl.col("pack") == 1) & (pl.col("cell") == 1)
+    sat = table(settings.lake, "sat_voltage").filter(first).sort("charge_end_ts")
     assert [c["sat_voltage_v"] for c in every["cycles_3d"]["pack_1_cell_1"]] == sat["sat_voltage_v"].to_list()
     pack_models.Cycles3D.model_validate(every)
     line = get(f"{pack}/degradation-timeline")

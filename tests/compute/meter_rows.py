@@ -24,6 +24,7 @@ QUANTITY = {
     "bms1_soc": ("soc", "gauge"),
     "bms1_v": ("system_voltage", "gauge"),
     "bms1_c": ("system_current", "gauge"),
+    "aux_m_com_ap": ("auxiliary_power", "gauge"),
     "pcs1_p": ("pcs_power", "gauge"),
     "pcs1_dc_p": ("pcs_power", "gauge"),
 }

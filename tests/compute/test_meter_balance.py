@@ -156,6 +156,28 @@ def test_a_meter_wired_the_wrong_way_is_flagged() -> None:
     assert only(found, "site_meter_and_inverter")["flagged"]
 
 
+@pytest.mark.parametrize(("behind", "signals"), [(0.0, "pcs1_p"), (3.0, "pcs1_p, aux_m_com_ap")])
+@pytest.mark.parametrize("file_sign", [1, -1])
+def test_auxiliaries_are_added_where_they_hang_behind_the_meter(behind: float, signals: str, file_sign: int) -> None:
+    ctx = context("pcs1_p", "aux_m_com_ap", "bms1_soc", device="bess", site_meter="m2")
+    frames = (gauge("pcs1_p", TIMES, [file_sign * p for p in CHARGE]), gauge("aux_m_com_ap", TIMES, [3.0] * 96), SOC)
+    row = only(balance(ctx, *frames, site=site_meter([p + behind for p in CHARGE])), "site_meter_and_inverter")
+    assert (row["signal"], row["flagged"]) == (signals, False)
+    assert row["difference_percent"] == pytest.approx(0)
+    wrong = site_meter([p + 20 for p in CHARGE])
+    assert only(balance(ctx, *frames, site=wrong), "site_meter_and_inverter")["flagged"]
+
+
+def test_the_steps_of_all_registers_compared_count_as_resolution() -> None:
+    steps = [1000 + 0.8 * (k // 30) for k in range(96)]
+    found = balance(
+        context("pos_ae", "neg_ae", "com_ae"), energy("pos_ae", TIMES, [0.2] * 96, levels=steps),
+        energy("neg_ae", TIMES, [0.1] * 96, levels=steps), energy("com_ae", TIMES, [0.07] * 96, levels=steps),
+    )  # fmt: skip
+    row = only(found, "registers_and_net_register")  # 2.9 kWh apart: more than two steps of one, fewer than of three
+    assert (row["flagged"], row["reason"]) == (False, "within_resolution")
+
+
 def test_direct_current_is_shown_beside_the_site_meter_and_never_flagged() -> None:
     ctx = context("bms1_v", "bms1_c", "bms1_soc", device="bess", site_meter="m2")
     frames = (gauge("bms1_v", TIMES, [800.0] * 96), gauge("bms1_c", TIMES, [-p / 0.8 for p in CHARGE]), SOC)

@@ -26,5 +26,6 @@ async def require_token(
     token: str | None = request.app.state.api.token
     if token is None or request.scope.get("energy.user_known"):
         return
-    if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
+    # Header bytes arrive decoded as latin-1; encoded so again they are what was sent.
+    if given is None or not hmac.compare_digest(given.credentials.encode("latin-1"), token.encode()):
         raise Unauthorised(f"send the header 'Authorization: Bearer …' with the token of {ENV_TOKEN}")

@@ -28,9 +28,8 @@ def daily_points(store: Store, system: str, value: str, query: DaysQuery) -> pl.
 def weekly_points(store: Store, system: str, value: str, query: DaysQuery) -> pl.DataFrame:
     """Return one row per cell and ISO week (its Monday): the median of the qualified days, null without any."""
     days = daily_points(store, system, value, query)
-    week = days.with_columns(pl.col("day").dt.truncate("1w"))
-    median = week.group_by("pack", "cell", "day").agg(pl.col(value).median())
-    return median.with_columns(pl.col("day").cast(pl.String).alias("timestamp"))
+    monday = pl.col("day").dt.truncate("1w").cast(pl.String).alias("timestamp")
+    return days.drop("timestamp").group_by("pack", "cell", monday).agg(pl.col("day").max(), pl.col(value).median())
 
 
 def charge_points(

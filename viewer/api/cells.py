@@ -86,7 +86,8 @@ def _points(api: Api, request: Request, s: str, query: CellPointsQuery, key: str
 
     def build() -> Answer:
         frame = _frame(api, device, query, value)
-        span = time_range(frame["day"].min(), frame["day"].max(), device.zone)
+        first = frame["timestamp"].min()
+        span = time_range(first and date.fromisoformat(first[:10]), frame["day"].max(), device.zone)
         head = {
             "system": device.name, "time_resolution": query.time_resolution, "unit": UNITS[value], "time_range": span,
             "total_cells": frame["key"].n_unique(),

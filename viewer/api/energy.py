@@ -52,8 +52,8 @@ def load_energy(
     stop = None if last is None else _bucket_end(last, chosen, zone)  # type: ignore[arg-type]
     held, days = rows.height, 1
     if chosen == "1d" and level is None and held > max_points:
-        span = (last - rows["ts"].min()).days + 2  # type: ignore[operator]
-        days = -(-span // max_points)
+        local = rows["ts"].dt.convert_time_zone(zone.key).dt.date()
+        days = -(-((local.max() - local.min()).days + 1) // max_points)  # type: ignore[operator]
         rows = _join_days(rows, days, zone)
     named = rows.rename({"ts": "timestamp", "increase": "value", "increase_estimated": "estimated", "last": "register"})
     return EnergyBuckets(chosen if days == 1 else f"{days}d", named, held, stop)

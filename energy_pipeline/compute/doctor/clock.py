@@ -62,8 +62,10 @@ def steps_of(times: Int, starts: Sequence[int]) -> Int:
 
 def find_sampling(times: Int, starts: Sequence[int] = ()) -> Sampling | None:
     """Describe the steps of one file in file order; None where there are fewer than two rows."""
-    steps = steps_of(times, starts)
-    forward = steps[steps > 0]
+    steps = steps_of(move_old_midnights(times), starts)
+    # A file out of order is measured in order of time, unless parts of it were not read.
+    ordered = np.diff(np.unique(move_old_midnights(times))) if len(starts) < 2 and (steps < 0).any() else steps
+    forward = ordered[ordered > 0]
     if len(forward) == 0:
         return None
     median = float(np.median(forward))
@@ -76,13 +78,27 @@ def find_sampling(times: Int, starts: Sequence[int] = ()) -> Sampling | None:
 
 def count_old_midnights(local: Int) -> int:
     """Rows at 00:00 that carry the date of the day that they end: back by over half a day, then on by over one."""
+    return len(_old_midnights(local))
+
+
+def move_old_midnights(local: Int) -> Int:
+    """Return the times with such rows a day later, where they belong."""
+    wrong = _old_midnights(local)
+    if len(wrong) == 0:
+        return local
+    moved = local.copy()
+    moved[wrong] += DAY
+    return moved
+
+
+def _old_midnights(local: Int) -> Int:
     at = np.flatnonzero(local % DAY == 0)
-    at = at[(at > 0)]
+    at = at[at > 0]
     if len(at) == 0:
-        return 0
+        return at
     before = local[at] - local[at - 1]
     following = np.where(at + 1 < len(local), local[np.minimum(at + 1, len(local) - 1)] - local[at], DAY)
-    return int(((before <= -DAY // 2) & (before > -DAY) & (following >= DAY)).sum())
+    return at[(before <= -DAY // 2) & (before > -DAY) & (following >= DAY)]
 
 
 def find_label(local: Int, step_s: float) -> Guess:
@@ -106,7 +122,10 @@ def find_label(local: Int, step_s: float) -> Guess:
 
 
 def judge_night(local: Int, change: Transition, step_s: float) -> str | None:
-    """Say what the clock did in a night of change: one of `NIGHTS`, None where the rows around it are not there."""
+    """Say what the clock did in a night of change: one of `NIGHTS`, None where the rows around it are not there.
+
+    `local` is the wall clock [µs], sorted: only the number of rows counts, not their order.
+    """
     shift = abs(change.after - change.before)
     low, high = change.at + min(change.before, change.after), change.at + max(change.before, change.after)
     expected = shift / (step_s * SECOND) if step_s else 0.0
@@ -114,7 +133,7 @@ def judge_night(local: Int, change: Transition, step_s: float) -> str | None:
         return None
 
     def rows(start: int, end: int) -> int:
-        return int(((local >= start) & (local < end)).sum())
+        return int(np.searchsorted(local, end) - np.searchsorted(local, start))
 
     inside, before, after = rows(low, high), rows(low - shift, low), rows(high, high + shift)
     around = (before + after) / 2
@@ -137,11 +156,12 @@ def find_zone(clocks: Sequence[tuple[Int, float]]) -> Guess:
         clocks: wall clock [µs] in file order and median step [s] of each file of one device.
     """
     tallies: dict[str, Counter[str]] = {}
+    ordered = [(np.sort(local), step) for local, step in clocks]
     for name in FAMILIES:
         tally: Counter[str] = Counter()
-        for local, step in clocks:
+        for local, step in ordered:
             if len(local):
-                for change in zones.transitions(ZoneInfo(name), int(local.min()) - DAY, int(local.max()) + DAY):
+                for change in zones.transitions(ZoneInfo(name), int(local[0]) - DAY, int(local[-1]) + DAY):
                     verdict = judge_night(local, change, step)
                     if verdict:
                         tally[verdict] += 1
@@ -164,8 +184,16 @@ def _weigh(tallies: dict[str, Counter[str]]) -> Guess:
     if torn:
         said = "; ".join(f"{n}: {_nights(t)}" for n, t in torn.items())
         return Guess(None, f"cannot be told from these files: the nights contradict each other ({said})")
-    said = "; ".join(f"{n}: {_nights(t)}" for n, t in seen.items())
-    return Guess(None, f"no summer time ({said}): a steady clock such as {', '.join(STEADY)}; which one cannot be told")
+    alike: dict[str, list[str]] = {}
+    for name, tally in seen.items():
+        alike.setdefault(_nights(tally), []).append(name)
+    said = "; ".join(f"{nights} where {', '.join(names)} change" for nights, names in alike.items())
+    unseen = [n for n in tallies if n not in seen]
+    if unseen:
+        return Guess(None, f"cannot be told from these files: not {', '.join(seen)} ({said}), and no night of change "
+                           f"of {', '.join(unseen)} has rows on both sides")
+    return Guess(None, f"cannot be told from these files, but there is no summer time in them ({said}): a steady clock "
+                       f"such as {', '.join(STEADY)}")
 
 
 def _nights(tally: Counter[str]) -> str:

@@ -49,9 +49,12 @@ def judge_group(report: GroupReport, looks: Sequence[FileLook], device: str, glo
         return report
     report.ignored += [(n, "text, not numbers") for n in first.texts]
     report.ignored += [(t.name, f"a second time beside {time.name!r}") for t in first.times[1:]]
-    report.ignored += [("time of day", r) for r in first.remarks]
+    report.ignored += [("other", r) for r in first.remarks]
     shape = find_long(first)
     data = split_long(looks, shape) if shape else collect(looks)
+    if not data:
+        report.problems.append("no column of numbers beside the time: there is nothing to read")
+        return report
     sampled = _sampling(looks, data if shape else None)
     regular = bool(sampled and _regular(data, sampled.median_s))
     report.facts.append(("time", f"{time.name!r}, {time.format}: {time.evidence}"))
@@ -86,8 +89,8 @@ def _state_format(report: GroupReport, looks: Sequence[FileLook]) -> None:
                                    "header and cannot skip lines; remove them")
     partial = sum(not look.complete for look in looks)
     if partial:
-        report.facts.append(("read", f"{partial} of {len(looks)} files only in part: both ends, blocks between them and "
-                                     "nights of change; what happens elsewhere is not seen"))
+        report.facts.append(("read", f"{partial} of {len(looks)} files only in part: both ends, blocks between them "
+                                     "and nights of change; what happens elsewhere is not seen"))
 
 
 def _sampling(looks: Sequence[FileLook], keyed: dict[str, list[Clock]] | None) -> Sampling | None:
@@ -122,8 +125,8 @@ def _state_sampling(report: GroupReport, s: Sampling | None) -> None:
         return
     report.facts.append(("span", f"{from_us(s.first_us):%Y-%m-%d %H:%M:%S} to {from_us(s.last_us):%Y-%m-%d %H:%M:%S} "
                                  f"as written, {s.rows:,} rows read"))
-    report.facts.append(("sampling", f"median {s.median_s:g} s, p95 {s.p95_s:g} s, {s.gaps} gaps of over 5 × the median "
-                                     f"(longest {s.longest_s:,.0f} s); {s.backward} steps back, "
+    report.facts.append(("sampling", f"median {s.median_s:g} s, p95 {s.p95_s:g} s, {s.gaps} gaps of over 5 × the "
+                                     f"median (longest {s.longest_s:,.0f} s); {s.backward} steps back, "
                                      f"{s.repeated} rows repeat a time"))
 
 
@@ -222,4 +225,4 @@ def _plan_label(plan: SourcePlan, label: Guess, sampled: Sampling | None, *, int
         if "00:00 carry" in label.evidence:
             plan.midnight = "next_day"
     elif interval:
-        plan.remarks["label"] = f"{label.evidence}" if label.value else f"cannot be told ({label.evidence}); start is taken"
+        plan.remarks["label"] = label.evidence if label.value else f"cannot be told ({label.evidence}): start taken"

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from energy_pipeline.compute.doctor.sniff import Dialect, as_numbers, split_table
+from energy_pipeline.compute.doctor.sniff import Dialect, as_numbers, as_plain, split_table
 from energy_pipeline.compute.doctor.times import TIME_WORD, TimeColumn, find_times, says_utc
 from energy_pipeline.compute.layout import TIME_NAMES
 
@@ -56,19 +56,16 @@ def look_at_csv(path: str, size: int, pieces: list[bytes], dialect: Dialect, *, 
     Raises:
         NotATableError: there is a header and nothing below it.
     """
-    first = pieces[0]
-    text = first.decode(dialect.encoding, errors="replace") if dialect.encoding == "utf-16" else None
-    body = text.encode() if text is not None else first
-    lines = body.replace(b"\r\n", b"\n").split(b"\n", dialect.header_line)
+    first, dialect = as_plain(pieces[0], dialect)
+    lines = first.replace(b"\r\n", b"\n").split(b"\n", dialect.header_line)
     rest = lines[dialect.header_line] if len(lines) > dialect.header_line else b""
-    if text is not None:
-        dialect = Dialect("utf-8", *(getattr(dialect, f) for f in (
-            "separator", "decimal", "columns", "header_line", "preamble", "evidence")))
     table, starts = split_table([rest, *pieces[1:]], dialect)
     times, remarks = find_times(table, dialect.decimal)
     numbers: dict[str, NDArray[np.float64]] = {}
     texts: dict[str, pl.Series] = {}
-    taken = {t.name for t in times}
+    doubled = {c for c in dialect.columns if not c or dialect.columns.count(c) > 1}
+    remarks += [f"column {c!r} has no name, or one that stands in the header twice: left out" for c in sorted(doubled)]
+    taken = {t.name for t in times} | doubled
     for name in table.columns:
         if name in taken or "\x00" in name:
             continue

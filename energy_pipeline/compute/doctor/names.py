@@ -54,6 +54,8 @@ def template_of(name: str) -> str:
     """Return a name with its numbers as `#`, or, where it has none, its single letters as `@`."""
     if re.search(r"\d", name):
         return re.sub(r"\d+", "#", name)
+    if len(name) < 3:
+        return name
     return re.sub(r"(?<![A-Za-z])[A-Za-z](?![A-Za-z])", "@", name)
 
 
@@ -67,7 +69,8 @@ def find_families(names: Iterable[str]) -> list[Family]:
         if len(members) == 1:
             families.append(Family(None, (members[0],), 0))
             continue
-        pattern = re.escape(template).replace(r"\#", "#").replace("#", r"(\d+)").replace("@", r"(\w)").replace(r"\ ", " ")
+        plain = re.escape(template).replace(r"\#", "#").replace(r"\ ", " ")
+        pattern = plain.replace("#", r"(\d+)").replace("@", r"(\w)")
         families.append(Family(pattern, tuple(members), pattern.count(r"(\d+)") + pattern.count(r"(\w)")))
     return families
 
@@ -93,8 +96,10 @@ def guess_meaning(family: Family, kind: str, stats: ValueStats, *, step_is_regul
     """
     name = family.names[0]
     tail = "".join(f"_{{{i + 1}}}" for i in range(family.groups))
-    if describe_signal(name.lower()).recognised and not family.groups:
-        return Meaning(name.lower(), "the dictionary of signals knows the name")
+    if describe_signal(name.lower()).recognised:
+        parts = re.split(r"#", template_of(name.lower()))
+        own = "".join(f"{part}{{{i + 1}}}" for i, part in enumerate(parts[:-1])) + parts[-1]
+        return Meaning(own if family.groups else name.lower(), "the dictionary of signals knows the name")
     unit = next((u.lower() for u in UNIT.findall(name)), "")
     words = words_of(UNIT.sub(" ", name) if unit in {*ENERGY, *POWER} else name)
     for finder in (_battery, _energy, _power):
@@ -122,13 +127,13 @@ def _battery(
         return Meaning("bms1_soc", f"named SOC, {stats.low:g} to {stats.high:g}", 100.0 if stats.high <= 1 else 1.0)
     if one and "soh" in words and stats.high <= 110:
         return Meaning("bms1_soh", "named SOH", 100.0 if stats.high <= 1.1 else 1.0)
-    last = f"{{{family.groups}}}"
+    last, said = f"{{{family.groups}}}", f"{len(family.names)} columns of {stats.p01:g} to {stats.p99:g}"
     if len(family.names) >= 4 and words & {"v", "u", "cell", "zelle", *VOLT} and not words & TEMP:
         for factor in (1.0, 0.001):
-            if 1.0 <= stats.p01 * factor and stats.p99 * factor <= 5.0:
-                return Meaning(f"bms1_p1_v{last}", f"{len(family.names)} columns of {stats.p01:g} to {stats.p99:g}", factor)
+            if stats.p01 * factor >= 1.0 and stats.p99 * factor <= 5.0:
+                return Meaning(f"bms1_p1_v{last}", said, factor)
     if len(family.names) >= 2 and words & {"t", *TEMP} and -60 <= stats.p01 <= stats.p99 <= 150:
-        return Meaning(f"bms1_p1_t{last}", f"{len(family.names)} columns of {stats.p01:g} to {stats.p99:g}")
+        return Meaning(f"bms1_p1_t{last}", said)
     if not one or kind in {"flag", "constant"}:
         return None
     if words & VOLT and "cell" in words and words & (HIGH | LOW) and 1 <= stats.median <= 5:
@@ -164,7 +169,8 @@ def _power(
     family: Family, words: set[str], unit: str, kind: str, stats: ValueStats, _: bool
 ) -> Meaning | None:
     tail = "".join(f"_{{{i + 1}}}" for i in range(family.groups))
-    if ("pf" in words or {"power", "factor"} <= words or {"cos", "phi"} <= words) and -101 <= stats.low <= stats.high <= 101:
+    named = "pf" in words or {"power", "factor"} <= words or {"cos", "phi"} <= words
+    if named and stats.low >= -101 and stats.high <= 101:
         percent = max(abs(stats.p01), abs(stats.p99)) > 1.5
         return Meaning("pf" + tail, "named power factor" + (", in %" if percent else ""), 0.01 if percent else 1.0)
     if kind in {"register", "daily"}:

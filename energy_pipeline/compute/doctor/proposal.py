@@ -1,13 +1,12 @@
 """The block to paste: a `[[source]]` in TOML from what was found, with every open question as a comment.
 
-What is certain stands as a setting, what is likely as a setting with its evidence, what cannot be told as a comment that
-says so. The text is checked against the settings model before it is shown. Next: `energy_pipeline/show_doctor.py`.
+What is certain stands as a setting, what is likely as a setting with its evidence, what cannot be told as a comment
+that says so. The text is checked against the settings model before it is shown. Next: `energy_pipeline/show_doctor.py`.
 """
 
 import json
 import re
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from energy_pipeline.settings import Settings
@@ -132,8 +131,3 @@ def _number(value: float) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def indent(lines: Sequence[str], by: str = "  ") -> list[str]:
-    """Put blanks before lines of text."""
-    return [by + line for line in lines]

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from energy_pipeline.compute.doctor.clock import Guess
 from energy_pipeline.compute.zones import HOUR, MINUTE
 
-Int, Float = NDArray[np.int64], NDArray[np.float64]
+Int = NDArray[np.int64]
+Float = NDArray[np.float64]
 GRID = 5 * MINUTE
 WINDOW = 6  # steps of the grid over which SOC must move
 MIN_POINTS = 20

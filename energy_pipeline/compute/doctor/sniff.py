@@ -9,7 +9,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -126,6 +126,16 @@ def _decimal(rows: Iterable[list[str]], separator: str) -> tuple[str, str]:
     return ".", f"no decimal sign in the first lines{note}"
 
 
+def as_plain(data: bytes, dialect: Dialect) -> tuple[bytes, Dialect]:
+    """Return a first piece as the reader sees it: UTF-16 has become UTF-8, lone carriage returns are line ends."""
+    if dialect.encoding == "utf-16":
+        data = data.decode("utf-16", errors="ignore").lstrip("\ufeff").encode()
+        dialect = replace(dialect, encoding="utf-8")
+    if b"\n" not in data:
+        data = data.replace(b"\r", b"\n")
+    return data, dialect
+
+
 def split_table(pieces: list[bytes], dialect: Dialect) -> tuple[pl.DataFrame, list[int]]:
     """Split pieces of a file (whole lines, the header left out) into columns of text.
 
@@ -138,11 +148,15 @@ def split_table(pieces: list[bytes], dialect: Dialect) -> tuple[pl.DataFrame, li
         text = piece.decode(dialect.encoding, errors="replace").strip("\r\n\ufeff")
         if not text.strip():
             continue
-        frame = pl.read_csv(
-            io.StringIO(text), separator=dialect.separator, has_header=False, infer_schema=False,
-            truncate_ragged_lines=True, schema=dict.fromkeys(names, pl.String), ignore_errors=True,
-            quote_char='"' if text.count('"') % 2 == 0 else None,
-        )
+        try:
+            frame = pl.read_csv(
+                io.StringIO(text), separator=dialect.separator, has_header=False, infer_schema=False,
+                truncate_ragged_lines=True, schema=dict.fromkeys(names, pl.String), ignore_errors=True,
+                extra_columns="ignore", quote_char='"' if text.count('"') % 2 == 0 else None,
+            )
+        except pl.exceptions.PolarsError as error:
+            msg = f"the rows cannot be split: {str(error).splitlines()[0]}"
+            raise NotATableError(msg) from error
         frames.append(frame.with_columns(pl.all().fill_null("").str.strip_chars(" \t\r")))
         starts.append(at)
         at += frame.height

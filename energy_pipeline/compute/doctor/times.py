@@ -123,7 +123,7 @@ def _choose(fits: list[tuple[str, float, pl.Series]], filled: pl.Series, example
     jumps = {s: int((times.diff().dt.total_days().abs() > 1).sum()) for s, times in rivals.items()}
     if jumps[style] != jumps[other]:
         style = min(jumps, key=lambda s: jumps[s])
-        return style, f"in this order the rows follow each other, in the other {max(jumps.values())} jump, e.g. {example!r}"
+        return style, f"in this order the rows follow each other, in the other {max(jumps.values())} jump"
     return style, f"e.g. {example!r}; DAY-FIRST OR MONTH-FIRST CANNOT BE TOLD: no day beyond 12, check it"
 
 

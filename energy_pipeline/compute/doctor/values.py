@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Int, Float = NDArray[np.int64], NDArray[np.float64]
+Int = NDArray[np.int64]
+Float = NDArray[np.float64]
 # Full scale of 8 to 16 bits, with the usual decimals, and the nines of loggers.
 FULL_SCALE = {0.0, 127.0, 128.0, 255.0, 511.0, 1023.0, 4095.0, 32767.0, 65535.0, 6553.5, 655.35, 65.535, 66.535, 6.5535,
               999.0, 9999.0, 99999.0}
@@ -84,10 +85,11 @@ def find_sentinels(values: Float) -> tuple[list[Sentinel], list[float]]:
 
 
 def _width(distinct: Float, counts: Int) -> float:
-    """Width that holds 99 % of the rows."""
+    """Width that holds 99 % of the rows; of all of them where nearly all are one value."""
     share = np.cumsum(counts) / counts.sum()
     low = distinct[np.searchsorted(share, 0.005)]
-    return float(distinct[min(np.searchsorted(share, 0.995), len(distinct) - 1)] - low)
+    width = float(distinct[min(np.searchsorted(share, 0.995), len(distinct) - 1)] - low)
+    return width or float(distinct[-1] - distinct[0])
 
 
 def find_kind(times: Int, values: Float) -> tuple[str, str]:
