@@ -1,0 +1,78 @@
+"""Panel of the single meter: power as day × hour, with the cells as a download.
+
+Next: `components/day_hour.py` for the figure, `energy_pipeline/compute/meter_views.py` for the numbers.
+"""
+
+from datetime import date, datetime
+
+import numpy as np
+import panel as pn
+import polars as pl
+
+from energy_pipeline.compute.meter_views import day_hour_map, power_frame
+from viewer.catalog import DeviceInfo
+from viewer.components import html
+from viewer.components.datatable import Field, download_frame
+from viewer.components.day_hour import MISSING_HOUR, carpet, day_hour_chart
+from viewer.components.downloads import download_buttons
+from viewer.components.figures import bokeh_pane
+from viewer.components.panel import NoData, Panel
+from viewer.figures_of_meters import local_days
+from viewer.session import Session
+from viewer.store import Store
+
+HEIGHT = 300
+
+
+def hours_of(store: Store, device: DeviceInfo, signal: str, start: datetime, end: datetime) -> pl.DataFrame:
+    """Return the mean power per local day and hour of a window, from quarter hours."""
+    names = ["ts", "covered_s", "integral"]
+    rows = store.frame("resolution_15min", names, where={"device": device.name, "signal": signal})
+    inside = rows.filter((pl.col("ts") >= start) & (pl.col("ts") < end))
+    return day_hour_map(power_frame(inside), device.zone)
+
+
+class MeterMap:
+    """The day × hour map."""
+
+    def __init__(self, session: Session) -> None:
+        self.session, t = session, session.texts
+        self._panel = Panel(session, t("meter.map"), t("meter.map_note"), HEIGHT)
+
+    @property
+    def view(self) -> pn.viewable.Viewable:
+        """Return the panel."""
+        return self._panel.view
+
+    async def fill(self, device: DeviceInfo, signal: str, start: datetime, end: datetime) -> None:
+        """Load the map of the device's power."""
+        days = local_days(start, end, device.zone)
+        await self._panel.fill(
+            lambda: self._load(device, signal, start, end), lambda cells: self._render(cells, device, *days)
+        )
+
+    def _load(self, device: DeviceInfo, signal: str, start: datetime, end: datetime) -> pl.DataFrame:
+        if not signal:
+            raise NoData(self.session.texts("meter.no_power"))
+        cells = hours_of(self.session.store, device, signal, start, end)
+        if cells.is_empty():
+            raise NoData(self.session.texts("state.no_points"))
+        return cells
+
+    def _render(self, cells: pl.DataFrame, device: DeviceInfo, first: date, last: date) -> list[object]:
+        t = self.session.texts
+        values = carpet(cells, first, last)
+        missing = int(np.isnan(values).sum())
+        text = t("meter.map_missing", n=t.number(missing, 0), all=t.number(values.size, 0), zone=device.zone.key)
+        patch = f'<span style="display:inline-block;width:12px;height:12px;background:{MISSING_HOUR}"></span>'
+        fields = [
+            Field("day", t("word.day"), "date"),
+            Field("hour", t("meter.hour"), "number", 0),
+            Field("power_kw", f"{t('word.power')} [kW]", "number", 3),
+            Field("covered_s", t("table.covered"), "number", 0),
+        ]
+        return [
+            bokeh_pane(day_hour_chart(values, first, t, unit="kW", height=HEIGHT)),
+            html.pane(f'<div class="note">{patch} {html.escape(text)}</div>', margin=(4, 0, 8, 0)),
+            download_buttons(lambda: download_frame(cells, fields, None), f"day_hour_{device.name}", t),
+        ]
