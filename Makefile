@@ -6,8 +6,8 @@ VIEW ?= 1
 PORT ?= 5006
 DEMO := demo
 
-# Commands that work on a lake take your settings file where there is one, else the demo's.
-export ENERGY_SETTINGS ?= $(if $(wildcard energy.toml),energy.toml,$(DEMO)/energy.toml)
+# Commands that work on a lake take your settings file where there is one, else that of the demo, else the defaults.
+export ENERGY_SETTINGS ?= $(firstword $(wildcard energy.toml $(DEMO)/energy.toml))
 export DAGSTER_HOME := $(CURDIR)/.dagster_home
 
 .DEFAULT_GOAL := help

@@ -22,10 +22,18 @@ from energy_pipeline.resources.raw_files import RawFile, discover
 from energy_pipeline.schemas.resolution import LEVELS
 from energy_pipeline.settings import Settings, load_settings
 
+# Settings of whoever runs the tests must not reach them.
+for _name in ("ENERGY_SETTINGS", "METER_ROOTS", "ENERGY_LAKE"):
+    os.environ.pop(_name, None)
+
 settings.register_profile(
     "short", deadline=None, derandomize=True, database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
+# Settings of whoever runs the tests must not reach them.
+for _name in ("ENERGY_SETTINGS", "METER_ROOTS", "ENERGY_LAKE"):
+    os.environ.pop(_name, None)
+
 settings.register_profile("hunt", settings.get_profile("short"), derandomize=False, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))  # `hunt` looks for new counterexamples
 

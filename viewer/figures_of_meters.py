@@ -124,6 +124,19 @@ def meter_figures(rows: pl.DataFrame) -> MeterFigures:
     )
 
 
+@dataclass(frozen=True)
+class LoadHabits:
+    """What a meter does at night and how much of the time its power factor is low; medians of the days."""
+
+    night_load_kw: float | None
+    power_factor_low_share: float | None
+
+
+def load_habits(rows: pl.DataFrame) -> LoadHabits:
+    """Return night load and share of low power factor of some rows of `meter_daily`."""
+    return LoadHabits(rows["night_load_kw"].median(), rows["power_factor_low_share"].median())
+
+
 def quarter_means(store: Store, device: str, signal: str, start: datetime, end: datetime) -> pl.DataFrame:
     """Return quarter hours (ts, mean, covered_s) of a signal in a window."""
     rows = store.frame("resolution_15min", ["ts", "covered_s", "integral"], where={"device": device, "signal": signal})

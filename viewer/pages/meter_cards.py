@@ -4,7 +4,7 @@ from datetime import datetime
 
 from viewer.catalog import DeviceInfo
 from viewer.components import html
-from viewer.figures_of_meters import MeterFigures, SignalFigures
+from viewer.figures_of_meters import LoadHabits, MeterFigures, SignalFigures
 from viewer.texts import Texts
 
 GOOD, POOR = 0.9, 0.5
@@ -31,7 +31,7 @@ def signal_cards(f: SignalFigures, row: dict, start: datetime, end: datetime, t:
     return [*out, html.Card(t("card.coverage"), t.percent(share), "", t(f"coverage.{level}"), level)]
 
 
-def meter_cards(m: MeterFigures, device: DeviceInfo, t: Texts) -> list[html.Card]:
+def meter_cards(m: MeterFigures, habits: LoadHabits, device: DeviceInfo, t: Texts) -> list[html.Card]:
     """Return the cards of energy and power."""
     estimated = (
         t("card.estimated", value=t.with_unit(m.estimated_kwh, "kWh")) if m.estimated_kwh else t("card.days", n=m.days)
@@ -48,5 +48,7 @@ def meter_cards(m: MeterFigures, device: DeviceInfo, t: Texts) -> list[html.Card
             t("card.hours"), t.number(m.hours_of_use_h, 0), "h", t("card.load_factor", value=t.number(m.load_factor, 2))
         ),
         html.Card(t("card.base"), *t.split(t.with_unit(m.base_load_kw, "kW")), t("card.base_note")),
+        html.Card(t("card.night"), *t.split(t.with_unit(habits.night_load_kw, "kW")), t("card.night_note")),
         html.Card(t("card.pf"), t.number(m.power_factor, 3), "", t("card.pf_note")),
+        html.Card(t("card.low_pf"), t.percent(habits.power_factor_low_share), "", t("card.low_pf_note")),
     ]

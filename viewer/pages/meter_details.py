@@ -1,6 +1,6 @@
-"""Below the chart of the single meter: daily energy, load shape, peaks and the table of values.
+"""Below the chart of the single meter: energy, load shape, map of hours, peaks, costs, balance, table of values.
 
-Next: `figures_of_meters.py` for what the figures mean.
+Next: `figures_of_meters.py` for what the figures mean; `meter_energy.py`, `meter_map.py`, `meter_accounts.py`.
 """
 
 from datetime import datetime
@@ -9,17 +9,19 @@ import panel as pn
 import polars as pl
 
 from viewer.catalog import DeviceInfo
-from viewer.components.bars import daily_bars, duration_chart, week_chart
+from viewer.components.bars import duration_chart, week_chart
 from viewer.components.datatable import Field, grid, small_table
 from viewer.components.figures import bokeh_pane
 from viewer.components.layout import side_by_side
 from viewer.components.panel import NoData, Panel
-from viewer.figures_of_meters import daily_rows, load_duration, quarter_means, week_map, window_peaks
+from viewer.figures_of_meters import load_duration, quarter_means, week_map, window_peaks
 from viewer.pages.base import together
+from viewer.pages.meter_accounts import MeterBalance, MeterCosts
+from viewer.pages.meter_energy import MeterEnergy
+from viewer.pages.meter_map import MeterMap
 from viewer.series import choose_level
 from viewer.session import Session
 from viewer.texts import Texts
-from viewer.theme import SERIES
 from viewer.wallclock import months_of
 
 TABLE_ROWS = 20_000
@@ -30,7 +32,8 @@ class MeterDetails:
 
     def __init__(self, session: Session) -> None:
         self.session, t = session, session.texts
-        self._daily = Panel(session, t("meter.daily"), t("meter.daily_note"), 250)
+        self._energy, self._map = MeterEnergy(session), MeterMap(session)
+        self._costs, self._balance = MeterCosts(session), MeterBalance(session)
         self._duration = Panel(session, t("meter.duration"), t("meter.duration_note"), 250)
         self._week = Panel(session, t("meter.week"), t("meter.week_note"), 250)
         self._peaks = Panel(session, t("meter.peaks"), t("meter.peaks_note"))
@@ -45,46 +48,25 @@ class MeterDetails:
     def views(self) -> list[pn.viewable.Viewable]:
         """Return the panels in order."""
         pair = side_by_side(self._duration.view, self._week.view)
-        return [self._daily.view, pair, self._peaks.view, self._table.view]
+        accounts = [self._costs.view, self._balance.view]
+        return [self._energy.view, pair, self._map.view, self._peaks.view, *accounts, self._table.view]
 
     async def fill(self, device: DeviceInfo, row: dict, power: str, start: datetime, end: datetime) -> None:
         """Load all panels; `row` is the signal's row of `signals`, `power` the device's signal of power."""
         signal = row["signal"]
         await together(
-            self._daily.fill(lambda: self._load_daily(device, start, end), self._render_daily),
+            self._energy.fill(device, start, end),
             self._duration.fill(lambda: self._quarters(device, power, start, end), self._render_duration),
             self._week.fill(lambda: self._quarters(device, power, start, end), lambda q: self._render_week(q, device)),
+            self._map.fill(device, power, start, end),
             self._peaks.fill(lambda: self._load_peaks(device, start, end), lambda p: self._render_peaks(p, device)),
+            self._costs.fill(device, start, end),
+            self._balance.fill(device, start, end),
             self._table.fill(
                 lambda: self._load_table(device, signal, start, end, row["kind"]),
                 lambda d: self._render_table(d, device, signal, row["unit"]),
             ),
         )
-
-    def _load_daily(self, device: DeviceInfo, start: datetime, end: datetime) -> pl.DataFrame:
-        rows = daily_rows(self.session.store, device.name, start, end, device.zone)
-        if rows.is_empty():
-            raise NoData(self.texts("meter.no_daily"))
-        return rows
-
-    def _render_daily(self, rows: pl.DataFrame) -> list[object]:
-        t = self.texts
-        groups = [(t("word.import_long"), rows["import_kwh"].to_list(), SERIES[0])]
-        if rows["export_kwh"].fill_null(0).sum() > 0:
-            groups.append((t("word.export_long"), [None if v is None else -v for v in rows["export_kwh"]], SERIES[1]))
-        chart = daily_bars(rows["day"].to_list(), groups, t, unit="kWh", y_label=t("word.energy"), stacked=True)
-        fields = [
-            Field("day", t("word.day"), "date"),
-            Field("import_kwh", t("table.import"), "number", 1),
-            Field("export_kwh", t("table.export"), "number", 1),
-            Field("net_kwh", t("table.net"), "number", 1),
-            Field("peak_kw", t("table.peak"), "number", 1),
-            Field("base_load_kw", t("table.base"), "number", 2),
-            Field("power_factor_energy", t("table.pf"), "number", 3),
-            Field("balance_percent", t("table.balance"), "number", 1),
-            Field("power_coverage", t("table.coverage"), "percent", 0),
-        ]
-        return [bokeh_pane(chart), *grid(rows.reverse(), fields, t, f"meter_daily_{rows['device'][0]}", page_size=7)]
 
     def _quarters(self, device: DeviceInfo, signal: str, start: datetime, end: datetime) -> pl.DataFrame:
         if not signal:

@@ -26,9 +26,7 @@ from viewer.theme import SERIES
 PERIODS = ("day", "week", "month", "year")
 
 
-def period_rows(
-    store: Store, device: str, start: datetime, end: datetime, zone: ZoneInfo, period: str
-) -> pl.DataFrame:
+def period_rows(store: Store, device: str, start: datetime, end: datetime, zone: ZoneInfo, period: str) -> pl.DataFrame:
     """Return rows of `meter_daily`, or the whole weeks, months or years that the window touches."""
     if period == "day":
         return daily_rows(store, device, start, end, zone)

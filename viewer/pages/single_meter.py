@@ -1,4 +1,4 @@
-"""Single meter: one signal over a range, its figures, daily energy, peaks, load shape and the table of values.
+"""Single meter: one signal over a range, its figures, and the panels below its chart.
 
 Also open for the signals of a battery system. Next: `figures_of_meters.py` for what the figures mean.
 """
@@ -15,9 +15,11 @@ from viewer.components.lod_chart import ChartSpec, Line, LodChart
 from viewer.components.panel import Panel
 from viewer.components.toolbar import KEEP_WIDTH, ONE_LINE, Toolbar, on_enter
 from viewer.figures_of_meters import (
+    LoadHabits,
     MeterFigures,
     SignalFigures,
     daily_rows,
+    load_habits,
     meter_figures,
     signal_figures,
 )
@@ -183,14 +185,14 @@ class SingleMeter(DevicePage):
         return ""
 
     async def _cards_of(self, device: DeviceInfo, signal: str, row: dict, start: datetime, end: datetime) -> None:
-        def load() -> tuple[SignalFigures, MeterFigures | None]:
+        def load() -> tuple[SignalFigures, tuple[MeterFigures, LoadHabits] | None]:
             store = self.session.store
             figures = signal_figures(store, device.name, signal, start, end)
             try:
                 daily = daily_rows(store, device.name, start, end, device.zone)
             except TableMissing:
                 return figures, None
-            return figures, meter_figures(daily) if daily.height else None
+            return figures, (meter_figures(daily), load_habits(daily)) if daily.height else None
 
         try:
             figures, meter = await self.session.read(load)
@@ -198,5 +200,5 @@ class SingleMeter(DevicePage):
             return
         items = signal_cards(figures, row, start, end, self.texts)
         if meter is not None:
-            items += meter_cards(meter, device, self.texts)
+            items += meter_cards(*meter, device, self.texts)
         await self.session.apply(lambda: setattr(self._cards, "object", html.cards(items)))
