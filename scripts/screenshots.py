@@ -67,7 +67,7 @@ def main() -> None:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "energy_pipeline", "view", "--port", str(port)]
-    viewer = subprocess.Popen(command, env=os.environ.copy())
+    viewer = subprocess.Popen(command, env=os.environ.copy())  # noqa: S603 - this interpreter on our own module
     try:
         wait_for(address)
         with sync_playwright() as play:
