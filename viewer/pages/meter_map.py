@@ -3,9 +3,8 @@
 Next: `components/day_hour.py` for the figure, `energy_pipeline/compute/meter_views.py` for the numbers.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 
-import numpy as np
 import panel as pn
 import polars as pl
 
@@ -20,16 +19,29 @@ from viewer.components.panel import NoData, Panel
 from viewer.figures_of_meters import local_days
 from viewer.session import Session
 from viewer.store import Store
+from viewer.wallclock import day_start
 
 HEIGHT = 300
 
 
 def hours_of(store: Store, device: DeviceInfo, signal: str, start: datetime, end: datetime) -> pl.DataFrame:
-    """Return the mean power per local day and hour of a window, from quarter hours."""
+    """Return the mean power per local hour of the days that a window touches, from quarter hours."""
+    first, last = local_days(start, end, device.zone)
+    since, until = day_start(first, device.zone), day_start(last + timedelta(days=1), device.zone)
     names = ["ts", "covered_s", "integral"]
     rows = store.frame("resolution_15min", names, where={"device": device.name, "signal": signal})
-    inside = rows.filter((pl.col("ts") >= start) & (pl.col("ts") < end))
+    inside = rows.filter((pl.col("ts") >= since) & (pl.col("ts") < until))
     return day_hour_map(power_frame(inside), device.zone)
+
+
+def hours_expected(device: DeviceInfo, first: date, last: date) -> int:
+    """Return how many cells of the days lie between the device's first and last reading."""
+    begin, end = datetime.combine(first, time()), datetime.combine(last, time(23))
+    if device.first is not None and device.last is not None:
+        held = (m.astimezone(device.zone).replace(tzinfo=None) for m in (device.first, device.last))
+        oldest, newest = (m.replace(minute=0, second=0, microsecond=0) for m in held)
+        begin, end = max(begin, oldest), min(end, newest)
+    return max(int((end - begin) / timedelta(hours=1)) + 1, 0)
 
 
 class MeterMap:
@@ -62,8 +74,9 @@ class MeterMap:
     def _render(self, cells: pl.DataFrame, device: DeviceInfo, first: date, last: date) -> list[object]:
         t = self.session.texts
         values = carpet(cells, first, last)
-        missing = int(np.isnan(values).sum())
-        text = t("meter.map_missing", n=t.number(missing, 0), all=t.number(values.size, 0), zone=device.zone.key)
+        expected = hours_expected(device, first, last)
+        missing = max(expected - cells.height, 0)
+        text = t("meter.map_missing", n=t.number(missing, 0), all=t.number(expected, 0), zone=device.zone.key)
         patch = f'<span style="display:inline-block;width:12px;height:12px;background:{MISSING_HOUR}"></span>'
         fields = [
             Field("day", t("word.day"), "date"),
