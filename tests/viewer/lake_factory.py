@@ -15,7 +15,7 @@ from deltalake import write_deltalake
 
 from energy_pipeline.schemas import TABLES, Column
 from energy_pipeline.settings import Settings
-from tests.viewer import lake_battery, lake_series
+from tests.viewer import lake_accounts, lake_battery, lake_series
 
 ZONE = ZoneInfo("Europe/Berlin")
 
@@ -71,7 +71,9 @@ def write_lake(folder: Path, plan: Plan | None = None) -> Settings:
     """Write every table and return the settings that point to the lake."""
     plan = plan or Plan()
     rng = np.random.default_rng(7)
-    for name, frame in {**lake_series.tables(plan, rng), **lake_battery.tables(plan, rng)}.items():
+    series = lake_series.tables(plan, rng)
+    accounts = lake_accounts.tables(plan, series["meter_daily"])
+    for name, frame in {**series, **lake_battery.tables(plan, rng), **accounts}.items():
         write_table(folder, name, frame)
     return Settings(lake=str(folder), zone=ZONE.key)
 

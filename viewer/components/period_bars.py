@@ -26,9 +26,9 @@ def period_bars(
 ) -> figure:
     """Return signed bars on top of each other; `rows` are those of `meter_periods`, `groups` name, values, colour."""
     fig = time_figure(texts, height=height, y_label=axis_label(y_label, unit))
-    days = rows["days"].to_numpy()
+    days = rows["days"].cast(pl.Float64).to_numpy()
     left = np.array([day_ms(d) for d in rows["start"]])
-    covered = [f"{c} / {d}" for c, d in zip(rows["days_covered"], days, strict=True)]
+    covered = [f"{c} / {d}" for c, d in zip(rows["days_covered"], rows["days"], strict=True)]
     for name, values, color in groups:
         y = np.array([np.nan if v is None else float(v) for v in values])
         source = ColumnDataSource(
