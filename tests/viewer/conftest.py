@@ -86,7 +86,8 @@ def chromium() -> Iterator[object]:
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with playwright.sync_playwright() as p:
         browser = p.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+            # No page of these tests needs WebGL; emulating it would cost a core.
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         )
         yield browser
         browser.close()
