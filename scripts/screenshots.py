@@ -54,7 +54,7 @@ def take(page: Page, address: str, name: str, query: str) -> None:
     """Open a page, let it settle, and save its picture."""
     page.goto(f"{address}/{query}")
     page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(5000)
+    page.wait_for_timeout(4000)
     page.screenshot(path=OUT / f"{name}.png")
 
 
