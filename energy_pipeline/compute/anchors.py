@@ -20,7 +20,8 @@ def with_true_charge(charge_cycles: pl.DataFrame) -> pl.DataFrame:
     """Add `true_ah` and `true_kwh`: charge and energy of each segment, corrected by the zero read at rest.
 
     The zero has the file's sign; it adds to |I| where the segment's own sign in the file is the same. Energy is
-    corrected with the mean voltage of the segment.
+    corrected with the mean voltage of the segment. Without a zero read at rest nothing is corrected: the value is
+    that of the sensor, and `zero_current_a` is null beside it.
     """
     own = pl.col("file_sign") * pl.when(pl.col("kind") == "charge").then(1).otherwise(-1)
     own = pl.when(pl.col("sign_contradiction").fill_null(value=False)).then(-own).otherwise(own)
@@ -44,7 +45,9 @@ def mark_anchors(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame
 
     The month's end-of-charge level is the 75th percentile of `top_v` over its charges of at least 20 SOC points.
     """
-    real = (pl.col("kind") == "charge") & (pl.col("delta_soc").fill_null(100.0) >= battery.qualified_delta_soc)
+    # Without SOC a charge cannot be told to be partial; its voltage alone decides then.
+    deep = pl.col("delta_soc").is_null() | (pl.col("delta_soc") >= battery.qualified_delta_soc)
+    real = (pl.col("kind") == "charge") & deep
     level = pl.col("top_v").filter(real).quantile(0.75, "linear").over("month")
     full = real & (pl.col("top_v") >= level - battery.anchor_full_mv / 1000.0)
     empty = (pl.col("kind") == "discharge") & (pl.col("cell_min_end_v") <= battery.voltage("empty_cell_v"))
