@@ -1,27 +1,30 @@
 """Months of a device's `readings` into the four resolution tables, in bounded memory.
 
-Signals go through in batches on all cores; the 5-min rows are streamed into their commit while the coarser ones are
-collected. Plain Python without Dagster: the `resolution` asset calls `aggregate_months`.
+Months are read in order, batch by batch; batches are aggregated on all cores, and the 5-min rows are streamed into
+their commit while the coarser ones are collected. Plain Python without Dagster: the `resolution` asset calls
+`aggregate_months`.
 Next: `compute/resolution.py`, the mathematics.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
-from numpy.typing import NDArray
 
 from energy_pipeline.compute import zones
 from energy_pipeline.compute.resolution import (
     MonthGrid,
+    Series,
     SignalSpec,
     aggregate_month,
     batches,
-    cells_frame,
+    cells_table,
     month_grid,
 )
 from energy_pipeline.parallel import ordered_map
@@ -29,8 +32,6 @@ from energy_pipeline.resources.lake import (
     ATTEMPTS,
     Lake,
     LakeBusyError,
-    Scope,
-    commit_frame,
     commit_parts,
     numbers_of,
     scan_table,
@@ -42,22 +43,30 @@ from energy_pipeline.work import month_key, month_numbers
 
 BATCH_ROWS = 1_000_000
 GROUP_ROWS = 4_000_000
-Frames = dict[str, pl.DataFrame]
-Int, Float = NDArray[np.int64], NDArray[np.float64]
-ROW_SCHEMA = {"signal": pl.String, "ts": pl.Int64, "value": pl.Float64}
+Rows = dict[str, Series]
 
 
 @dataclass(frozen=True)
-class _Task:
-    """What the batches of one month share."""
+class _Device:
+    """What all months of a device share: its signals by name, in order, and the readings as of one version."""
 
-    device: str
-    month: str
-    grid: MonthGrid
+    name: str
     specs: dict[str, SignalSpec]
+    counts: dict[str, int]  # about how many rows a month of each signal has: to cut batches of a bearable size
     events: pl.DataFrame
     readings: DeltaTable
-    edges: pl.DataFrame  # readings outside the month that reach into it: signal, ts [µs], value
+    stored: list[str]  # months with readings, in order
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Some signals of one month, read and ready to be aggregated."""
+
+    month: str
+    grid: MonthGrid
+    specs: list[SignalSpec]
+    series: list[Series]
+    is_last: bool
 
 
 def aggregate_months(
@@ -104,34 +113,29 @@ def _replace(
     stored = [numbers_of(handles[level], numbers) for level in LEVELS]
     if any(s[k] > n for s in stored for k, n in numbers.items()):
         return {m: dict.fromkeys(LEVELS, -1) for m in months}
-    scope = Scope(device, tuple(months))
-    coarse: dict[str, list[pl.DataFrame]] = {level: [] for level in LEVELS[1:]}
     rows = {m: dict.fromkeys(LEVELS, 0) for m in months}
-    tasks = [_task(lake, settings, device, m) for m in months]
+    coarse: dict[str, list[Part]] = {level: [] for level in LEVELS[1:]}
+    own = _device(lake, device)
+    read = _read_batches(own, settings.zone_of(device), months)
 
     def fine() -> Iterator[Part]:
-        for task, counts in tasks:
-            for frames in ordered_map(partial(_batch, task), batches(counts, BATCH_ROWS), settings.workers):
-                for level, frame in frames.items():
-                    rows[task.month][level] += len(frame)
-                    if level != "5min":
-                        coarse[level].append(frame)
-                yield Part(task.month, frames["5min"].drop("device", "month").to_arrow())
-            done(task.month)
+        for batch, tables in ordered_map(partial(_aggregate, own), read, settings.workers):
+            for level, table in tables.items():
+                rows[batch.month][level] += table.num_rows
+                if level != "5min":
+                    coarse[level].append(Part(batch.month, table))
+            yield Part(batch.month, tables["5min"])
+            if batch.is_last:
+                done(batch.month)
 
     commit_parts(handles["5min"], RESOLUTIONS["5min"], device, fine(), months, numbers)
     for level in LEVELS[1:]:
-        table = RESOLUTIONS[level]
-        frame = table.conform(pl.concat(coarse[level])) if coarse[level] else table.empty()
-        commit_frame(handles[level], table, frame, scope, numbers)
+        commit_parts(handles[level], RESOLUTIONS[level], device, iter(coarse[level]), months, numbers)
     return rows
 
 
-def _task(lake: Lake, settings: Settings, device: str, month: str) -> tuple[_Task, dict[str, int]]:
-    """Return what a month needs, and the rows per signal that it will read."""
-    zone = settings.zone_of(device)
-    grid = month_grid(zone, month)
-    signals = lake.read("signals", device)
+def _device(lake: Lake, device: str) -> _Device:
+    signals = lake.read("signals", device).sort("signal")
     specs = {
         row["signal"]: SignalSpec(
             row["signal"], row["kind"], round(row["max_hold_s"] * zones.SECOND),
@@ -139,118 +143,139 @@ def _task(lake: Lake, settings: Settings, device: str, month: str) -> tuple[_Tas
         )
         for row in signals.iter_rows(named=True)
     }
-    readings = lake.open("readings")
-    edges = _edges(readings, lake.months(device), device, month, grid, specs)
-    task = _Task(device, month, grid, specs, lake.read("counter_events", device), readings, edges)
-    # Only to cut batches of a bearable size; a signal without a reading may still be held, or cross as a register.
-    months = max(1, len(lake.months(device)))
-    counts = dict(zip(signals["signal"], (signals["rows_accepted"] // months + 1), strict=True))
-    return task, counts
+    stored = lake.months(device)
+    counts = dict(zip(signals["signal"], (signals["rows_accepted"] // max(1, len(stored)) + 1), strict=True))
+    return _Device(device, specs, counts, lake.read("counter_events", device), lake.open("readings"), stored)
 
 
-def _edges(
-    readings: DeltaTable, known: list[str], device: str, month: str, grid: MonthGrid, specs: dict[str, SignalSpec]
-) -> pl.DataFrame:
-    """Readings before the month that may be held into it, and after it where an interval row ends at the next."""
-    hold = max((max(s.hold_us, s.interval_us or 0) for s in specs.values()), default=0)
-    reach = max((s.interval_us or 0 for s in specs.values() if s.kind == "interval"), default=0)
-    spans = [([m for m in known if m < month][-1:], grid.start - hold, grid.start)]
-    if reach:
-        spans.append(([m for m in known if m > month][:1], grid.end, grid.end + reach))
-    frames = [
-        scan_table(readings, device, months)
-        .filter((pl.col("ts") >= zones.from_us(low)) & (pl.col("ts") < zones.from_us(high)))
-        .select("signal", pl.col("ts").to_physical(), "value")
-        .collect()
-        for months, low, high in spans
-        if months
-    ]
-    return pl.concat([pl.DataFrame(schema=ROW_SCHEMA), *frames])
+def _aggregate(own: _Device, batch: _Batch) -> tuple[_Batch, dict[str, pa.Table]]:
+    levels = aggregate_month(batch.specs, batch.series, batch.grid, own.events)
+    return batch, {k: cells_table(cells, batch.specs, batch.grid.starts[k]) for k, cells in levels.items()}
 
 
-def _batch(task: _Task, signals: list[str]) -> Frames:
-    rows = (
-        scan_table(task.readings, task.device, [task.month])
-        .filter(pl.col("signal").is_between(pl.lit(signals[0]), pl.lit(signals[-1])))
-        .select("signal", pl.col("ts").to_physical(), "value")
-        .collect()
+def _read_batches(own: _Device, zone: ZoneInfo, months: list[str]) -> Iterator[_Batch]:
+    """Read month after month in batches of a bearable size; the end of one month is kept as the edge of the next."""
+    kept_of, kept = "", Rows()
+    groups = list(batches(own.counts, BATCH_ROWS))
+    for month in sorted(months):
+        grid = month_grid(zone, month)
+        before = [m for m in own.stored if m < month][-1:]
+        edges = kept if before == [kept_of] else _edges(own, before, grid)
+        kept_of, kept = month, Rows()
+        for i, names in enumerate(groups):
+            found = _read(own, month, grid, None if len(groups) == 1 else names)
+            kept |= {s: _reaching(rows, own.specs[s], grid.end) for s, rows in found.items() if s in own.specs}
+            earlier, later = _around(own, month, grid, names, edges)
+            series = [_joined([r[s] for r in (earlier, found, later) if s in r]) for s in names]
+            yield _Batch(month, grid, [own.specs[s] for s in names], series, i == len(groups) - 1)
+
+
+def _read(own: _Device, month: str, grid: MonthGrid, signals: list[str] | None) -> Rows:
+    """The month's readings of neighbouring signals, or of all."""
+    frame = scan_table(own.readings, own.name, [month])
+    if signals is not None:
+        frame = frame.filter(pl.col("signal").is_between(pl.lit(signals[0]), pl.lit(signals[-1])))
+    found = _by_signal(frame)
+    return {s: _between(rows, grid.start, grid.end) for s, rows in found.items()}
+
+
+def _by_signal(frame: pl.LazyFrame) -> Rows:
+    """Readings of each signal in order of time; they lie together, in as many pieces as a month has files."""
+    rows = frame.select("signal", pl.col("ts").to_physical(), "value").collect()
+    if rows.is_empty():
+        return {}
+    signal = rows["signal"]
+    starts = [0, *(signal != signal.shift(1)).arg_true()]
+    ts, value = rows["ts"].to_numpy(), rows["value"].to_numpy()
+    pieces: dict[str, list[Series]] = {}
+    for name, start, stop in zip(signal.gather(starts), starts, [*starts[1:], len(rows)], strict=True):
+        pieces.setdefault(name, []).append(Series(ts[start:stop], value[start:stop]))
+    return {name: _joined(found) for name, found in pieces.items()}
+
+
+def _joined(pieces: list[Series]) -> Series:
+    """One series from pieces that share no time; nothing is copied where it is one already."""
+    if len(pieces) == 1:
+        ts, value = pieces[0].ts, pieces[0].value
+    else:
+        ts = np.concatenate([p.ts for p in pieces] or [np.empty(0, np.int64)])
+        value = np.concatenate([p.value for p in pieces] or [np.empty(0)])
+    if bool((ts[1:] > ts[:-1]).all()):
+        return Series(ts, value)
+    ts, first = np.unique(ts, return_index=True)
+    return Series(ts, value[first])
+
+
+def _between(rows: Series, low: int, high: int) -> Series:
+    """The part of a series with low <= time < high [µs]."""
+    start, stop = np.searchsorted(rows.ts, (low, high)).tolist()
+    return rows if (start, stop) == (0, len(rows.ts)) else Series(rows.ts[start:stop], rows.value[start:stop])
+
+
+def _reaching(rows: Series, spec: SignalSpec, border: int) -> Series:
+    """Copies of the readings before a border that may be held across it."""
+    last = _between(rows, border - spec.reach_us, border)
+    return Series(last.ts.copy(), last.value.copy())
+
+
+def _edges(own: _Device, before: list[str], grid: MonthGrid) -> Rows:
+    """Readings before the month that may be held into it, looked up in the month before."""
+    reach = max((s.reach_us for s in own.specs.values()), default=0)
+    found = _outside(own, before, grid.start - reach, grid.start, None)
+    return {s: _reaching(rows, own.specs[s], grid.start) for s, rows in found.items() if s in own.specs}
+
+
+def _outside(own: _Device, months: list[str], low: int, high: int, signals: list[str] | None) -> Rows:
+    if not months:
+        return {}
+    frame = scan_table(own.readings, own.name, months).filter(
+        (pl.col("ts") >= zones.from_us(low)) & (pl.col("ts") < zones.from_us(high))
     )
-    code, ts, value = _in_order(_coded(rows, signals))
-    registers = [s for s in signals if task.specs[s].kind in {"counter", "net_counter"}]
-    around = task.edges if not registers else pl.concat([task.edges, *_neighbours(task, registers)])
-    ts, value, bounds = _insert(code, ts, value, _coded(around.unique(["signal", "ts"]), signals), len(signals), task)
-    specs = [task.specs[s] for s in signals]
-    levels = aggregate_month(specs, bounds, ts, value, task.grid, task.events)
-    return {
-        level: cells_frame(cells, task.device, task.month, specs, task.grid.starts[level])
-        for level, cells in levels.items()
-    }
+    return _by_signal(frame if signals is None else frame.filter(pl.col("signal").is_in(signals)))
 
 
-def _coded(rows: pl.DataFrame, signals: list[str]) -> pl.DataFrame:
-    """Replace the names of signals by their position in `signals`; rows of others are left out."""
-    coded = rows.with_columns(pl.col("signal").cast(pl.Enum(signals), strict=False).to_physical().alias("code"))
-    return coded.filter(pl.col("code").is_not_null()) if coded["code"].null_count() else coded
+def _around(own: _Device, month: str, grid: MonthGrid, signals: list[str], edges: Rows) -> tuple[Rows, Rows]:
+    """Readings before and after the month that its buckets need."""
+    earlier = {s: edges[s] for s in signals if s in edges}
+    later: Rows = {}
+    intervals = [s for s in signals if own.specs[s].kind == "interval"]
+    if intervals:  # a row ends at the next one
+        reach = max(own.specs[s].reach_us for s in intervals)
+        after = [m for m in own.stored if m > month][:1]
+        found = _outside(own, after, grid.end, grid.end + reach, intervals)
+        later = {s: _between(rows, grid.end, grid.end + own.specs[s].reach_us) for s, rows in found.items()}
+    registers = [s for s in signals if own.specs[s].kind in {"counter", "net_counter"}]
+    for side, before in ((earlier, True), (later, False)):
+        for signal, nearest in _neighbours(own, registers, month, grid, before).items():
+            side[signal] = _joined([nearest, side[signal]] if signal in side else [nearest])
+    return earlier, later
 
 
-def _in_order(coded: pl.DataFrame) -> tuple[Int, Int, Float]:
-    """Codes, times and values by signal and time; a month in one file is in order already."""
-    code, ts = coded["code"].to_numpy().astype(np.int64), coded["ts"].to_numpy()
-    if not bool(((code[1:] > code[:-1]) | ((code[1:] == code[:-1]) & (ts[1:] > ts[:-1]))).all()):
-        coded = coded.sort("code", "ts")
-        code, ts = coded["code"].to_numpy().astype(np.int64), coded["ts"].to_numpy()
-    return code, ts, coded["value"].to_numpy()
-
-
-def _insert(
-    code: Int, ts: Int, value: Float, around: pl.DataFrame, signals: int, task: _Task
-) -> tuple[Int, Float, Int]:
-    """Put the readings around the month before and after those in it; return times, values and row bounds."""
-    starts = np.searchsorted(code, np.arange(signals + 1))
-    if around.is_empty():
-        return ts, value, starts
-    around = around.sort("code", "ts")
-    which, when = around["code"].to_numpy().astype(np.int64), around["ts"].to_numpy()
-    place = np.where(when < task.grid.start, starts[which], starts[which + 1])
-    ts, value = np.insert(ts, place, when), np.insert(value, place, around["value"].to_numpy())
-    return ts, value, starts + np.searchsorted(which, np.arange(signals + 1))
-
-
-def _neighbours(task: _Task, registers: list[str]) -> list[pl.DataFrame]:
-    """Per register, the last reading before and the first after the month that no event ignores."""
-    found = []
-    for before in (True, False):
-        missing = list(registers)
-        for month in _outwards(task, before):
-            if not missing:
-                break
-            nearest = _nearest(task, missing, month, before)
-            found.append(nearest)
-            missing = [s for s in missing if s not in set(nearest["signal"])]
+def _neighbours(own: _Device, registers: list[str], month: str, grid: MonthGrid, before: bool) -> Rows:
+    """Per register, the last reading before or the first after the month that no event ignores."""
+    found: Rows = {}
+    outwards = [m for m in reversed(own.stored) if m <= month] if before else [m for m in own.stored if m >= month]
+    for other in outwards:
+        missing = [s for s in registers if s not in found]
+        if not missing:
+            break
+        found |= _nearest(own, missing, other, grid, before)
     return found
 
 
-def _outwards(task: _Task, before: bool) -> list[str]:
-    """Stored months from this one outwards."""
-    own = [("device", "=", task.device)]
-    stored = sorted({p["month"] for p in task.readings.partitions(file_pruning_predicate=own)})
-    if before:
-        return [m for m in reversed(stored) if m <= task.month]
-    return [m for m in stored if m >= task.month]
-
-
-def _nearest(task: _Task, signals: list[str], month: str, before: bool) -> pl.DataFrame:
-    """The nearest usable reading of each signal that a month holds outside the task's month."""
-    border = zones.from_us(task.grid.start if before else task.grid.end)
+def _nearest(own: _Device, signals: list[str], month: str, grid: MonthGrid, before: bool) -> Rows:
+    """The nearest usable reading of each signal that a month holds outside the grid."""
+    border = zones.from_us(grid.start if before else grid.end)
     side = pl.col("ts") < border if before else pl.col("ts") >= border
     near = (
-        scan_table(task.readings, task.device, [month])
+        scan_table(own.readings, own.name, [month])
         .filter(pl.col("signal").is_in(signals) & side)
         .select("signal", "ts", "value")
         .collect()
     )
-    ignored = task.events.filter(pl.col("ts_end").is_not_null() & pl.col("signal").is_in(signals))
+    ignored = own.events.filter(pl.col("ts_end").is_not_null() & pl.col("signal").is_in(signals))
     for signal, start, end in ignored.select("signal", "ts", "ts_end").iter_rows():
         near = near.filter(~((pl.col("signal") == signal) & pl.col("ts").is_between(start, end)))
     pick = pl.col("ts").max() if before else pl.col("ts").min()
-    return near.filter(pl.col("ts") == pick.over("signal")).with_columns(pl.col("ts").to_physical())
+    nearest = near.filter(pl.col("ts") == pick.over("signal"))
+    return _by_signal(nearest.sort("signal", "ts").lazy())

@@ -17,7 +17,7 @@ def write_files(folder: Path, files: int, rows: int, seed: int = 1) -> list[Path
     """Write one device's folder of CSV files and return their paths.
 
     Half of the signals are whole numbers every 59 to 61 s (like SOC and temperatures), half are tenths every 30 to
-    31 s (like pack voltage and current); times are naive wall clock, strictly increasing.
+    31 s (like pack voltage and current). Times are the wall clock of Berlin with its two change days a year.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -29,7 +29,8 @@ def write_files(folder: Path, files: int, rows: int, seed: int = 1) -> list[Path
         walk = np.cumsum(rng.normal(0, 0.3, rows))
         value = np.round(20 + 5 * np.sin(walk / 40)) if slow else np.round(800 + 10 * np.sin(walk / 60), 1)
         signal = f"bms1_p1_t{i + 1}" if slow else f"bms1_x{i + 1}"
-        frame = pl.DataFrame({"ts": pl.Series(ts).cast(pl.Datetime("us")), signal: value})
+        clock = pl.Series(ts).cast(pl.Datetime("us")).dt.replace_time_zone("UTC").dt.convert_time_zone("Europe/Berlin")
+        frame = pl.DataFrame({"ts": clock.dt.replace_time_zone(None), signal: value})
         path = folder / f"{signal}.csv"
         frame.write_csv(path, datetime_format="%Y-%m-%d %H:%M:%S", float_precision=0 if slow else 1)
         paths.append(path)

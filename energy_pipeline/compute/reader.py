@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -22,18 +23,43 @@ from energy_pipeline.compute.layout import Layout, LayoutError
 
 ISO = r"^(\d{4}-\d{2}-\d{2})(?:[ T](\d{2})(?::(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?)?(Z|z|[+-]\d{2}(?::?\d{2})?)?$"
 HAS_OFFSET = re.compile(r"\d(Z|z|[+-]\d{2}(:?\d{2})?)$")
+FIRST_FILLED = re.compile(rb"[\r\n]*")
 RAW_LENGTH = 200
+BLOCK = 1 << 16  # bytes of text in which line ends are counted
 BLANKS = " \t"  # what Arrow trims around numbers, and so everybody else
+
+
+def is_blank(data: bytes) -> bool:
+    """True where there is nothing but white space; looks no further than the first other byte."""
+    return not data or data.isspace()
 
 
 @dataclass
 class Lines:
-    """Where rows stand in the file: row index of a chunk → line number and text."""
+    """Where rows stand in the file: row index of a chunk → line number and text.
+
+    `is_dense` says that no line is blank; then a row is found by counting line ends block by block, and only the
+    block that holds it is looked at. Otherwise all lines are indexed, once.
+    """
 
     data: bytes
     first_line: int
+    is_dense: bool = False
     _starts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     _numbers: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    _last_block: tuple[int, NDArray[np.int64]] = field(default_factory=lambda: (-1, np.empty(0, np.int64)))
+
+    @cached_property
+    def _ends_before(self) -> NDArray[np.int64]:
+        """Line ends before each block of the data, and in all of it; small blocks stay in the processor's cache."""
+        text = np.frombuffer(self.data, np.uint8)
+        counts = [np.count_nonzero(text[i : i + BLOCK] == ord("\n")) for i in range(0, len(text), BLOCK)]
+        return np.cumsum([0, *counts])
+
+    @property
+    def ends(self) -> int:
+        """Number of line ends, and of a last line that has none."""
+        return int(self._ends_before[-1]) + (bool(self.data) and not self.data.endswith(b"\n"))
 
     def _index(self) -> None:
         """Find where the lines begin that hold anything but carriage returns; once, and only where it is asked for."""
@@ -55,18 +81,27 @@ class Lines:
 
     def start(self, row: int) -> int:
         """Byte at which a row begins."""
-        self._index()
-        return int(self._starts[row])
+        if not self.is_dense:
+            self._index()
+            return int(self._starts[row])
+        if row == 0:
+            return 0
+        block = int(np.searchsorted(self._ends_before, row)) - 1
+        if self._last_block[0] != block:  # rows are asked for in order: the next one is mostly in the same block
+            text = np.frombuffer(self.data[block * BLOCK : (block + 1) * BLOCK], np.uint8)
+            self._last_block = block, np.flatnonzero(text == ord("\n"))
+        return block * BLOCK + int(self._last_block[1][row - int(self._ends_before[block]) - 1]) + 1
 
     def number(self, row: int) -> int:
         """Line number in the file, from 1."""
+        if self.is_dense:
+            return self.first_line + row
         self._index()
         return int(self._numbers[row])
 
     def text(self, row: int) -> str:
         """The line as it stands in the file, at most 200 characters."""
-        self._index()
-        start = int(self._starts[row])
+        start = self.start(row)
         end = self.data.find(b"\n", start)
         line = self.data[start : end if end >= 0 else len(self.data)].rstrip(b"\r")
         return line[: 4 * RAW_LENGTH].decode("utf-8", errors="backslashreplace")[:RAW_LENGTH]
@@ -111,7 +146,7 @@ class Columns:
 def read_csv_chunk(data: bytes, layout: Layout, first_line: int) -> Columns:
     """Read complete lines of a CSV file (without its header) into columns."""
     lines = Lines(data, first_line)
-    if not data.strip():
+    if is_blank(data):
         return _empty(layout, lines)
     if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
         return _read_lenient(data, layout, lines)  # Arrow would end a line at a lone carriage return
@@ -119,7 +154,8 @@ def read_csv_chunk(data: bytes, layout: Layout, first_line: int) -> Columns:
         table = _read_strict(data, layout)
     except (pa.ArrowInvalid, pa.ArrowKeyError, pa.ArrowNotImplementedError):
         return _read_lenient(data, layout, lines)
-    if table.num_rows != data.count(b"\n") + (not data.endswith(b"\n")) and table.num_rows != lines.count():
+    lines.is_dense = table.num_rows == lines.ends
+    if not lines.is_dense and table.num_rows != lines.count():
         return _read_lenient(data, layout, lines)  # a quote left open has swallowed lines
     return _from_arrow(table, layout, lines)
 
@@ -134,7 +170,9 @@ def _empty(layout: Layout, lines: Lines) -> Columns:
 
 
 def _first_field(data: bytes, layout: Layout) -> str:
-    line = data.lstrip(b"\r\n").split(b"\n", 1)[0].decode("utf-8", errors="replace")
+    start = FIRST_FILLED.match(data).end()  # type: ignore[union-attr] - it matches at nothing too
+    end = data.find(b"\n", start)
+    line = data[start : end if end >= 0 else len(data)].decode("utf-8", errors="replace")
     cells = _quoted_fields(line, layout.source.separator)
     index = layout.columns.index(layout.source.time_column)
     return cells[index].strip() if index < len(cells) else ""

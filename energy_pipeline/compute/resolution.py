@@ -1,17 +1,19 @@
 """Readings to exact statistics per 5 min, 15 min, local hour and local day.
 
 A reading holds until the next one of its signal, at most `max_hold`; held time is cut exactly at bucket borders.
-Coarser levels come from the finer one. One call handles a batch of signals of one device and month on dense
-arrays (signal × bucket), which is what makes it fast. Next: `assets/resolution.py` loops over batches.
+Coarser levels come from the finer one. One call handles a batch of signals of one device and month; a signal's
+month is short enough to stay in the processor's cache, and its readings are in order, so that each bucket is one run
+of neighbours. Next: `aggregation.py` loops over batches.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from energy_pipeline.compute import registers, zones
@@ -31,6 +33,11 @@ class SignalSpec:
     interval_us: int | None = None
 
     @property
+    def reach_us(self) -> int:
+        """How far a reading may reach into what follows [µs]."""
+        return max(self.hold_us, self.interval_us or 0)
+
+    @property
     def has_energy(self) -> bool:
         """True for registers and interval energy."""
         return self.kind in {"counter", "net_counter", "interval"}
@@ -44,6 +51,14 @@ class MonthGrid:
     end: int
     starts: dict[str, Int]
     groups: dict[str, Int]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Readings of one signal: times [µs], strictly increasing, and values in the signal's unit."""
+
+    ts: Int
+    value: Float
 
 
 @dataclass
@@ -76,25 +91,23 @@ def month_grid(zone: ZoneInfo, month: str) -> MonthGrid:
 
 
 def aggregate_month(
-    specs: list[SignalSpec], bounds: Int, ts: Int, value: Float, grid: MonthGrid, events: pl.DataFrame,
+    specs: list[SignalSpec], series: list[Series], grid: MonthGrid, events: pl.DataFrame
 ) -> dict[str, Cells]:
     """Aggregate a batch of signals over one month at all levels.
 
     Args:
-        specs: the signals, in the order of the rows.
-        bounds: row range of each signal: signal i has rows bounds[i]:bounds[i + 1].
-        ts: times [µs], strictly increasing within a signal: the month's readings, those up to `max_hold` before,
-            and for registers the last reading before and the first after the month.
-        value: values in the signal's unit.
+        specs: the signals.
+        series: per signal the month's readings, those up to `max_hold` before, and for registers the last reading
+            before and the first after the month.
         grid: buckets of the month.
         events: `counter_events` of the device.
     """
-    fine = _held(specs, bounds, ts, value, grid)
-    _readings(fine, bounds, ts, value, grid)
-    for i, spec in enumerate(specs):
-        if spec.has_energy:
-            part = slice(int(bounds[i]), int(bounds[i + 1]))
-            _energy(fine, i, spec, ts[part], value[part], grid, events)
+    fine = _empty(len(specs), len(grid.starts["5min"]))
+    for i, (spec, rows) in enumerate(zip(specs, series, strict=True)):
+        if len(rows.ts):
+            _one_signal(fine, i, spec, rows, grid)
+            if spec.has_energy:
+                _energy(fine, i, spec, rows, grid, events)
     levels = {"5min": fine}
     levels["15min"] = _coarsen(fine, grid.groups["15min"])
     levels["1h"] = _coarsen(levels["15min"], grid.groups["1h"])
@@ -111,80 +124,96 @@ def _empty(signals: int, buckets: int) -> Cells:
     )
 
 
-def _hold_ends(specs: list[SignalSpec], bounds: Int, ts: Int) -> Int:
-    ends = np.empty_like(ts)
-    ends[:-1] = ts[1:]
-    counts = np.diff(bounds)
-    ends[bounds[1:][counts > 0] - 1] = np.iinfo(np.int64).max
-    holds = np.array([s.interval_us if s.kind == "interval" and s.interval_us else s.hold_us for s in specs])
-    return np.minimum(ends, ts + np.repeat(holds, counts))
+def _one_signal(cells: Cells, i: int, spec: SignalSpec, rows: Series, grid: MonthGrid) -> None:
+    """Fill one signal's 5-min buckets: readings are counted where they lie, time where they are held."""
+    first, end = np.searchsorted(rows.ts, (grid.start, grid.end)).tolist()
+    hold = spec.interval_us if spec.kind == "interval" and spec.interval_us else spec.hold_us
+    over_from, over_us, over_value = _inside(cells, i, spec, rows, first, end, grid, hold)
+    if first:  # the last reading before the month may be held into it
+        until = int(rows.ts[first - 1]) + hold
+        if first < len(rows.ts):
+            until = min(until, int(rows.ts[first]))
+        if until > grid.start:
+            over_from = np.concatenate([[grid.start], over_from])
+            over_us = np.concatenate([[until - grid.start], over_us])
+            over_value = np.concatenate([rows.value[first - 1 : first], over_value])
+    _spread(cells, i, spec, grid, over_from, over_us, over_value)
+    if spec.has_energy:
+        cells.integral[i] = np.nan
+        cells.integral_sq[i] = np.nan
 
 
-def _held(specs: list[SignalSpec], bounds: Int, ts: Int, value: Float, grid: MonthGrid) -> Cells:
-    """Time and integrals held in each 5-min bucket."""
-    buckets = len(grid.starts["5min"])
-    cells = _empty(len(specs), buckets)
-    if len(ts) == 0:
-        return cells
-    row = np.repeat(np.arange(len(specs)), np.diff(bounds))
-    low = np.maximum(ts, grid.start)
-    high = np.minimum(_hold_ends(specs, bounds, ts), grid.end)
-    held = high > low
-    if not held.all():
-        row, low, high, value = row[held], low[held], high[held], value[held]
-    if len(low) == 0:
-        return cells
-    first = (low - grid.start) // FINE_US
-    edge = grid.start + (first + 1) * FINE_US
-    _add_held(cells, row * buckets + first, (np.minimum(high, edge) - low) / zones.SECOND, value)
-    over = np.flatnonzero(high > edge)
-    if len(over):
-        # The few readings that are held across a border: one piece for every further bucket that they reach.
-        spans = (high[over] - 1 - grid.start) // FINE_US - first[over]
-        origin = np.repeat(over, spans)
-        inside = np.arange(int(spans.sum())) - np.repeat(np.cumsum(spans) - spans, spans)
-        bucket = first[origin] + 1 + inside
-        begin = grid.start + bucket * FINE_US
-        seconds = (np.minimum(high[origin], begin + FINE_US) - begin) / zones.SECOND
-        _add_held(cells, row[origin] * buckets + bucket, seconds, value[origin])
-    for i, spec in enumerate(specs):
-        if spec.has_energy:
-            cells.integral[i] = np.nan
-            cells.integral_sq[i] = np.nan
-    return cells
+def _inside(
+    cells: Cells, i: int, spec: SignalSpec, rows: Series, first: int, end: int, grid: MonthGrid, hold: int
+) -> tuple[Int, Int, Float]:
+    """Fill in the month's own readings; return what is held beyond its bucket: from [µs], for how long [µs], value."""
+    if first == end:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    ts, value = rows.ts[first:end], rows.value[first:end]
+    bucket = (ts - grid.start) // FINE_US
+    runs = np.flatnonzero(np.concatenate([[True], bucket[1:] != bucket[:-1]]))
+    lasts = np.append(runs[1:], end - first) - 1
+    buckets = bucket[runs]
+    where = _span(buckets)
+    cells.n[i, where] = lasts + 1 - runs
+    cells.min[i, where] = np.minimum.reduceat(value, runs)
+    cells.max[i, where] = np.maximum.reduceat(value, runs)
+    cells.first[i, where] = value[runs]
+    cells.last[i, where] = value[lasts]
+    held = np.full(len(ts), hold)
+    held[:-1] = ts[1:]
+    held[:-1] -= ts[:-1]
+    if end < len(rows.ts):
+        held[-1] = rows.ts[end] - ts[-1]
+    np.minimum(held, hold, out=held)
+    # Within a run the next reading cuts the time before the bucket's edge; only a run's last reading can cross it.
+    edge = grid.start + (buckets + 1) * FINE_US
+    beyond = ts[lasts] + held[lasts] - edge
+    crossing = np.flatnonzero(beyond > 0)
+    held[lasts[crossing]] -= beyond[crossing]
+    cells.covered_s[i, where] = np.add.reduceat(held, runs) / zones.SECOND
+    if not spec.has_energy:
+        weighted = held / zones.SECOND
+        weighted *= value
+        cells.integral[i, where] = np.add.reduceat(weighted, runs)
+        weighted *= value
+        cells.integral_sq[i, where] = np.add.reduceat(weighted, runs)
+    return edge[crossing], beyond[crossing], value[lasts[crossing]]
 
 
-def _add_held(cells: Cells, key: Int, seconds: Float, value: Float) -> None:
-    """Add held time and integrals to the buckets `key` (flat positions)."""
-    size = cells.n.size
-    weighted = value * seconds
-    cells.covered_s.reshape(-1)[:] += np.bincount(key, seconds, size)
-    cells.integral.reshape(-1)[:] += np.bincount(key, weighted, size)
-    cells.integral_sq.reshape(-1)[:] += np.bincount(key, weighted * value, size)
+def _span(buckets: Int) -> Int | slice:
+    """Increasing positions, as a slice where none is left out: that is copied as a block."""
+    if len(buckets) and int(buckets[-1]) - int(buckets[0]) + 1 == len(buckets):
+        return slice(int(buckets[0]), int(buckets[-1]) + 1)
+    return buckets
 
 
-def _readings(cells: Cells, bounds: Int, ts: Int, value: Float, grid: MonthGrid) -> None:
-    """Count, extremes, first and last of the readings whose time lies in each 5-min bucket."""
-    inside = (ts >= grid.start) & (ts < grid.end)
-    if not inside.any():
-        return
-    row = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
-    if not inside.all():
-        row, ts, value = row[inside], ts[inside], value[inside]
-    key = row * cells.n.shape[1] + (ts - grid.start) // FINE_US
-    new = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
-    where = key[new]
-    counts = np.diff(np.concatenate([new, [len(key)]]))
-    cells.n.reshape(-1)[where] = counts
-    cells.min.reshape(-1)[where] = np.minimum.reduceat(value, new)
-    cells.max.reshape(-1)[where] = np.maximum.reduceat(value, new)
-    cells.first.reshape(-1)[where] = value[new]
-    cells.last.reshape(-1)[where] = value[new + counts - 1]
+def _spread(
+    cells: Cells, i: int, spec: SignalSpec, grid: MonthGrid, start: Int, length: Int, value: Float
+) -> None:
+    """Add time held from borders of buckets on, cut at every further border and at the end of the month."""
+    length = np.minimum(length, grid.end - start)
+    held = length > 0
+    start, length, value = start[held], length[held], value[held]
+    spans = -(-length // FINE_US)
+    if len(spans) and spans.max() > 1:
+        origin = np.repeat(np.arange(len(spans)), spans)
+        step = np.arange(len(origin)) - np.repeat(np.cumsum(spans) - spans, spans)
+        start = start[origin] + step * FINE_US
+        length = np.minimum(length[origin] - step * FINE_US, FINE_US)
+        value = value[origin]
+    bucket = _span((start - grid.start) // FINE_US)  # each at most once: readings are held until the next one only
+    seconds = length / zones.SECOND
+    cells.covered_s[i, bucket] += seconds
+    if not spec.has_energy:
+        cells.integral[i, bucket] += value * seconds
+        cells.integral_sq[i, bucket] += value * seconds * value
 
 
 def _energy(
-    cells: Cells, i: int, spec: SignalSpec, ts: Int, value: Float, grid: MonthGrid, events: pl.DataFrame
+    cells: Cells, i: int, spec: SignalSpec, rows: Series, grid: MonthGrid, events: pl.DataFrame
 ) -> None:
+    ts, value = rows.ts, rows.value
     borders = np.concatenate([grid.starts["5min"], [grid.end]])
     if spec.kind == "interval":
         length = spec.interval_us or spec.hold_us
@@ -222,33 +251,20 @@ def _coarsen(fine: Cells, starts: Int) -> Cells:
     )
 
 
-def cells_frame(
-    cells: Cells, device: str, month: str, specs: list[SignalSpec], starts: Int
-) -> pl.DataFrame:
-    """Return the buckets that hold anything as rows of a resolution table; they are validated when written."""
+def cells_table(cells: Cells, specs: list[SignalSpec], starts: Int) -> pa.Table:
+    """Return the buckets that hold anything as rows of a resolution table, without the columns of its partition."""
     keep = (cells.n > 0) | (cells.covered_s > 0) | ~np.isnan(cells.increase)
-    row, bucket = np.nonzero(keep)
-    flat = row * keep.shape[1] + bucket
-    names = pl.Series("signal", [s.signal for s in specs], dtype=pl.String)
-
-    def column(array: Float) -> pl.Series:
-        return pl.Series(array.reshape(-1)[flat]).fill_nan(None)
-
-    return pl.DataFrame(
-        {
-            "device": pl.repeat(device, len(flat), eager=True),
-            "month": pl.repeat(month, len(flat), eager=True),
-            "signal": names.gather(row),
-            "ts": pl.Series(starts[bucket]).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
-            "n": cells.n.reshape(-1)[flat],
-            "covered_s": cells.covered_s.reshape(-1)[flat],
-            **{
-                name: column(getattr(cells, name))
-                for name in ("integral", "integral_sq", "min", "max", "first", "last", "increase",
-                             "increase_estimated")
-            },
-        }
-    )
+    flat = np.flatnonzero(keep)
+    full = len(flat) == keep.size
+    row = np.repeat(np.arange(len(specs), dtype=np.int32), np.count_nonzero(keep, axis=1))
+    columns: dict[str, pa.Array] = {
+        "signal": pa.DictionaryArray.from_arrays(row, pa.array([s.signal for s in specs], pa.string())),
+        "ts": pa.array(starts[flat % len(starts)]).view(pa.timestamp("us", "UTC")),
+    }
+    for field in fields(cells):
+        values = getattr(cells, field.name).reshape(-1)
+        columns[field.name] = pa.array(values if full else values[flat], from_pandas=True)  # NaN becomes null
+    return pa.table(columns)
 
 
 def batches(counts: dict[str, int], rows: int) -> Iterator[list[str]]:

@@ -109,24 +109,36 @@ def _utc_times(
     times = columns.time_us
     if layout.source.midnight != "as_written":
         times = _midnight(times, columns, layout, codes, previous)
-    written = times
-    times = np.clip(times, limits_us[0] - FAR_US, limits_us[1] + FAR_US)
-    utc = times
+    low, high = limits_us
+    earliest, latest = _ends(times)
+    near = times
+    if earliest < low - FAR_US or latest > high + FAR_US:
+        near = np.clip(times, low - FAR_US, high + FAR_US)
+    utc = near
     naive = columns.time_ok & ~columns.is_utc
     if naive.all():
-        utc, status = zones.local_to_utc(times, layout.zone, previous)
+        utc, status = zones.local_to_utc(near, layout.zone, previous)
         _mark_zone(codes, status)
     elif naive.any():
-        utc = times.copy()
-        part, status = zones.local_to_utc(times[naive], layout.zone, previous)
+        utc = near.copy()
+        part, status = zones.local_to_utc(near[naive], layout.zone, previous)
         utc[naive] = part
         full = np.zeros(len(columns), np.uint8)
         full[naive] = status
         _mark_zone(codes, full)
-    utc = utc + (written - times) - _label_shift(layout)
-    outside = (utc < limits_us[0]) | (utc > limits_us[1])
-    codes[outside & (codes == 0)] = _CODES.index("out_of_time_range")
+    if near is not times:
+        utc = utc + (times - near)
+    if shift := _label_shift(layout):
+        utc = utc - shift
+    earliest, latest = _ends(utc)
+    if earliest < low or latest > high:
+        codes[((utc < low) | (utc > high)) & (codes == 0)] = _CODES.index("out_of_time_range")
     return utc, codes
+
+
+def _ends(times: NDArray[np.int64]) -> tuple[int, int]:
+    """Smallest and largest, (0, 0) of none: two passes that need no memory, where a mask of all rows would."""
+    return (int(times.min()), int(times.max())) if len(times) else (0, 0)
 
 
 def _mark_zone(codes: NDArray[np.uint8], status: NDArray[np.uint8]) -> None:
@@ -147,16 +159,16 @@ def _midnight(
     """
     if len(times) == 0:
         return times
-    at_midnight = (times % zones.DAY == 0) & columns.time_ok
-    found = np.flatnonzero(at_midnight)
+    back = np.flatnonzero(times[1:] - times[:-1] <= -zones.DAY // 2) + 1
+    if previous is not None and times[0] - previous[0] <= -zones.DAY // 2:
+        back = np.concatenate([[0], back])
+    found = back[(times[back] % zones.DAY == 0) & columns.time_ok[back]]
     if len(found) == 0:
         return times
     first_before = times[0] if previous is None else previous[0]
     before = times[found] - np.where(found > 0, times[found - 1], first_before)
     following = np.where(found + 1 < len(times), times[np.minimum(found + 1, len(times) - 1)], times[found] + zones.DAY)
-    wrong = found[
-        (before <= -zones.DAY // 2) & (before > -zones.DAY) & (following - times[found] >= zones.DAY)
-    ]
+    wrong = found[(before > -zones.DAY) & (following - times[found] >= zones.DAY)]
     if len(wrong) == 0:
         return times
     if layout.source.midnight == "next_day":
@@ -188,9 +200,9 @@ def _signal_rows(
     stored = values if target.factor == 1.0 and target.offset == 0.0 else values * target.factor + target.offset
     if target.limits is not None:
         low, high = target.limits
-        outside = (stored < low) | (stored > high)
-        if outside.any():
+        if len(stored) and not (low <= stored.min() and stored.max() <= high):  # NaN is neither
             verdict = np.zeros(len(values), np.uint8) if verdict is None else verdict
+            outside = (stored < low) | (stored > high)
             verdict[outside & (verdict == 0)] = _CODES.index("out_of_range")
     if verdict is None:
         return SignalRows(target, utc, stored, rows, columns.lines, len(utc), 0), None
@@ -236,9 +248,14 @@ def _judge(
     if state is not None:
         mark(state == 1, "missing_value")
         mark(state == 2, "unparsable_value")
-    mark(~np.isfinite(values), "not_finite")
+    # Most files hold nothing to refuse: their extremes say so (NaN is contagious), and no row needs a look.
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        mark(~np.isfinite(values), "not_finite")
     for sentinel in target.sentinels:
-        mark(np.abs(values - sentinel) <= 1e-9 * max(1.0, abs(sentinel)), "sentinel")
+        near = 1e-9 * max(1.0, abs(sentinel))
+        if not (sentinel < low - near or sentinel > high + near):
+            mark(np.abs(values - sentinel) <= near, "sentinel")
     return verdict
 
 

@@ -109,14 +109,31 @@ def local_to_utc(
         return local - first_offset, status
     thresholds = np.array([t.at + max(t.before, t.after) for t in changes])
     offsets = np.array([first_offset, *(t.after for t in changes)])
-    utc = local - offsets[np.searchsorted(thresholds, local, side="right")]
+    in_order = bool((local[1:] >= local[:-1]).all())
+    if in_order:  # as files are but for the repeated hour: one slice per offset, and no row is looked up by itself
+        cuts = [0, *np.searchsorted(local, thresholds).tolist(), len(local)]
+        utc = np.empty_like(local)
+        for offset, start, stop in zip(offsets.tolist(), cuts, cuts[1:], strict=False):
+            np.subtract(local[start:stop], offset, out=utc[start:stop])
+    else:
+        utc = local - offsets[np.searchsorted(thresholds, local, side="right")]
     for change in changes:
+        inside = _rows_between(local, change.at + change.before, change.at + change.after, in_order)
+        if len(inside) == 0:
+            continue
         if change.after > change.before:
-            gap = (local >= change.at + change.before) & (local < change.at + change.after)
-            status[gap] = NONEXISTENT
+            status[inside] = NONEXISTENT
         else:
-            _resolve_repeated(local, utc, status, change, previous)
+            _resolve_repeated(local, utc, status, change, inside, previous)
     return utc, status
+
+
+def _rows_between(local: Int, one: int, other: int, in_order: bool) -> Int:
+    """Positions of the wall-clock times from the smaller to before the larger of two borders."""
+    low, high = min(one, other), max(one, other)
+    if in_order:
+        return np.arange(*np.searchsorted(local, (low, high)))
+    return np.flatnonzero((local >= low) & (local < high))
 
 
 def first_open_row(local: Int, zone: ZoneInfo) -> int:
@@ -135,13 +152,10 @@ def first_open_row(local: Int, zone: ZoneInfo) -> int:
 
 
 def _resolve_repeated(
-    local: Int, utc: Int, status: NDArray[np.uint8], change: Transition, previous: tuple[int, int] | None
+    local: Int, utc: Int, status: NDArray[np.uint8], change: Transition, inside: Int,
+    previous: tuple[int, int] | None,
 ) -> None:
     """Decide for the rows inside a repeated hour which pass they belong to, and write UTC and status in place."""
-    low, high = change.at + change.after, change.at + change.before
-    inside = np.flatnonzero((local >= low) & (local < high))
-    if len(inside) == 0:
-        return
     # One visit of the file to the hour = one run of neighbouring rows; each visit is judged by itself.
     for run in np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1):
         start, stop = int(run[0]), int(run[-1]) + 1

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from energy_pipeline.compute.layout import Layout, LayoutError, resolve_layout, split_header
-from energy_pipeline.compute.reader import Columns, parquet_columns, read_csv_chunk, read_parquet
+from energy_pipeline.compute.reader import Columns, is_blank, parquet_columns, read_csv_chunk, read_parquet
 from energy_pipeline.compute.rows import ParsedChunk, interpret
 from energy_pipeline.compute.zones import first_open_row
 from energy_pipeline.loading.plan import HOUR_OPEN_S, YOUNG_S, FileWork
@@ -139,10 +139,10 @@ def _read_csv(work: FileWork, layout: Layout, context: ReadContext) -> FileResul
             pending, reason = True, "the file ends inside a repeated hour; what follows tells which pass it is"
             data, body = data[: len(data) - len(body) + kept], body[:kept]
             columns = read_csv_chunk(body, layout, first_line)
-    lines = first_line - 1 + body.count(b"\n") + (0 if body.endswith(b"\n") or not body else 1)
+    lines = first_line - 1 + columns.lines.ends
     # A recoded file cannot be continued by bytes: no read position means that growth reads it again.
     end = 0 if recoded else file.size if file.is_whole else work.start + len(data)
-    if not body.strip():
+    if is_blank(body):
         if entry is None and not pending:
             return empty(work, "header only: the file holds no rows", layout)
         chunk = None

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -22,6 +23,7 @@ from energy_pipeline.compute.layout import Layout, LayoutError
 from energy_pipeline.compute.merge import merge_rows
 from energy_pipeline.compute.rows import REJECT_SCHEMA, SignalRows
 from energy_pipeline.loading import files as reading
+from energy_pipeline.loading.attempts import Attempts, guarded
 from energy_pipeline.loading.due_months import DueMonths, MonthIndex, neighbours, not_ignored
 from energy_pipeline.loading.events import NOTHING, events_are_current, events_key, judge_events, stored_rows
 from energy_pipeline.loading.ledger import (
@@ -46,7 +48,7 @@ from energy_pipeline.resources.lake import (
     numbers_of,
     scan_table,
 )
-from energy_pipeline.resources.parquet_parts import Part
+from energy_pipeline.resources.parquet_parts import Part, signal_column
 from energy_pipeline.resources.raw_files import RawFile
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import Settings
@@ -86,6 +88,7 @@ def load_device(
 
     Raises:
         LakeBusyError: another process kept loading the same device.
+        FilesFailedError: reading a file raised what nobody foresaw; the third time it is set aside instead.
     """
     for _ in range(ATTEMPTS):
         now = time.time() if now_s is None else now_s
@@ -164,6 +167,7 @@ class _Load:
         self.digest = settings.reading_digest(device)
         self.plan: LoadPlan = plan_load(files, ledger_entries(stored_files), self.digest, now_s)
         self.accounts: dict[str, SignalAccount] = {}
+        self.attempts = Attempts(lake, device, self.digest)
         self.rejects: list[pl.DataFrame] = []
         self.displaced: dict[str, Int] = {}
         self.report = LoadReport(device)
@@ -177,6 +181,7 @@ class _Load:
         self.report.load = self.number
         with Spool() as spool:
             self._parse_all(spool)
+            self.attempts.stop_if_any()
             due = self._due_months(spool)
             self._commit(spool, due)
         for account in self.accounts.values():
@@ -190,8 +195,10 @@ class _Load:
     def _parse_all(self, spool: Spool) -> None:
         work: list[tuple[FileWork, Layout]] = []
         for item in self.plan.read:
-            layout = reading.peek_layout(item.file, self.context)
-            if isinstance(layout, reading.HeaderPendingError):
+            layout = guarded(item, partial(reading.peek_layout, item.file, self.context))
+            if isinstance(layout, reading.FileResult):
+                self._record(layout)
+            elif isinstance(layout, reading.HeaderPendingError):
                 self._record(reading.header_pending(item, str(layout)))
             elif isinstance(layout, LayoutError):
                 self._record(reading.failed(item, str(layout)))
@@ -219,9 +226,14 @@ class _Load:
                     self._merge(target.signal, pieces.pop(target.signal, []), spool)
 
     def _read_in_order(self, work: list[tuple[FileWork, Layout]]) -> Iterator[reading.FileResult]:
-        return ordered_map(lambda w: reading.read_file(w[0], w[1], self.context), work, self.settings.workers)
+        return ordered_map(
+            lambda w: guarded(w[0], partial(reading.read_file, w[0], w[1], self.context)), work, self.settings.workers
+        )
 
-    def _record(self, result: reading.FileResult) -> None:
+    def _record(self, read: reading.FileResult) -> None:
+        result = self.attempts.judge(read)
+        if result is None:
+            return
         self.ledger.record_file(result, self.digest)
         self.report.files += 1
         self.report.bytes_parsed += result.bytes_parsed
@@ -431,16 +443,12 @@ class _Load:
 
     def _parts(self, signal: str, ts: Int, value: Float) -> Iterator[Part]:
         for month, part in self.index.slices(ts):
-            yield Part(
-                month,
-                pa.table(
-                    {
-                        "signal": pa.repeat(pa.scalar(signal), part.stop - part.start),
-                        "ts": pa.array(ts[part]).cast(pa.timestamp("us", "UTC")),
-                        "value": pa.array(value[part]),
-                    }
-                ),
-            )
+            columns = {
+                "signal": signal_column([signal], np.zeros(part.stop - part.start, np.int32)),
+                "ts": pa.array(ts[part]).view(pa.timestamp("us", "UTC")),
+                "value": pa.array(value[part]),
+            }
+            yield Part(month, pa.table(columns))
 
 
 def _quoted(texts: Iterable[str]) -> str:

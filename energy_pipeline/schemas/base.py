@@ -60,8 +60,9 @@ class Table:
 
     @cached_property
     def file_schema(self) -> pa.DataFrameSchema:
-        """The same for the columns of one file, without those of the partition."""
+        """The same for the rows of one file: without the columns of the partition, and signals as categories."""
         columns = {c.name: c.pandera() for c in self.columns if c.name not in self.partition_by}
+        columns["signal"] = pa.Column(pl.Categorical, nullable=False)
         return pa.DataFrameSchema(columns, strict=True, name=self.name)
 
     @property

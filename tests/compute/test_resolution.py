@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from energy_pipeline.compute.registers import events_frame
-from energy_pipeline.compute.resolution import SignalSpec, aggregate_month, batches, cells_frame, month_grid
+from energy_pipeline.compute.resolution import Series, SignalSpec, aggregate_month, batches, cells_table, month_grid
 from energy_pipeline.compute.zones import DAY, HOUR, MINUTE, SECOND, to_us
 from energy_pipeline.schemas.resolution import RESOLUTIONS
 from tests.conftest import assert_closed
@@ -67,11 +67,17 @@ def check(frame, starts, rows, hold, end):
 
 def aggregate(specs, rows_by_signal, zone, month, events=NONE):
     grid = month_grid(zone, month)
-    ts = np.array([t for rows in rows_by_signal for t, _ in rows], np.int64)
-    value = np.array([v for rows in rows_by_signal for _, v in rows], float)
-    bounds = np.concatenate([[0], np.cumsum([len(r) for r in rows_by_signal])]).astype(np.int64)
-    levels = aggregate_month(specs, bounds, ts, value, grid, events)
-    frames = {k: cells_frame(c, "m1", month, specs, grid.starts[k]) for k, c in levels.items()}
+    series = [
+        Series(np.array([t for t, _ in rows], np.int64), np.array([v for _, v in rows], float))
+        for rows in rows_by_signal
+    ]
+    levels = aggregate_month(specs, series, grid, events)
+    frames = {
+        k: pl.DataFrame(cells_table(cells, specs, grid.starts[k])).with_columns(
+            pl.lit("m1").alias("device"), pl.lit(month).alias("month")
+        )
+        for k, cells in levels.items()
+    }
     return grid, {k: RESOLUTIONS[k].conform(frame) for k, frame in frames.items()}
 
 
@@ -87,7 +93,7 @@ STEPS = st.lists(
 )
 
 
-def series(grid, offset, found):
+def steps(grid, offset, found):
     ts = grid.start + offset - HOUR + np.cumsum([s for s, _ in found]) * SECOND
     return [(int(t), v / 1000) for t, (_, v) in zip(ts, found, strict=True) if t < grid.end]
 
@@ -98,7 +104,7 @@ def test_every_level_agrees_with_the_plain_reference(change, one, two, hold_s):
     name, month, offset = change
     zone = ZoneInfo(name)
     grid = month_grid(zone, month)
-    rows = [series(grid, offset, one), series(grid, offset + 11 * SECOND, two)]
+    rows = [steps(grid, offset, one), steps(grid, offset + 11 * SECOND, two)]
     specs = [SignalSpec("a", "gauge", hold_s * SECOND), SignalSpec("b", "gauge", hold_s * SECOND)]
     _, frames = aggregate(specs, rows, zone, month)
     for level, frame in frames.items():
