@@ -11,7 +11,7 @@ export ENERGY_SETTINGS ?= $(firstword $(wildcard energy.toml $(DEMO)/energy.toml
 export DAGSTER_HOME := $(CURDIR)/.dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint format bench dev view screenshots fuzz score clean
+.PHONY: help env demo test test-crash lint format bench bench-api dev view screenshots fuzz score clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,14 +35,20 @@ test: env ## all tests (under 12 minutes on two cores)
 	@sh scripts/need_chromium.sh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -q $(ARGS)
 
+test-crash: env ## kill processes inside writes, fill a disk, run into each other (about ten minutes)
+	$(BIN)/python -m pytest -m crash -q -s tests/crash $(ARGS)
+
 lint: env ## style and types
 	$(BIN)/ruff check .
 
 format: env ## mend what the linter can mend by itself
 	$(BIN)/ruff check --fix .
 
-bench: env ## measure speed and memory (SIZE=quick or full); results in bench-results/
-	$(BIN)/energy-pipeline bench $(if $(filter quick,$(SIZE)),--quick,)
+bench: env ## measure speed and memory (SIZE=quick, full or large); results in bench-results/
+	$(BIN)/energy-pipeline bench --size $(or $(SIZE),full)
+
+bench-api: env ## measure the REST API: a lake of 260 cells × 600 days, a server, 20 clients; bench-results/api.json
+	$(BIN)/python scripts/bench_api.py $(ARGS)
 
 fuzz: env ## 100,000 mutated files through the reader
 	$(BIN)/python -m tests.fuzz.run --count 100000 --seed 1

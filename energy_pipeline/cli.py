@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -119,11 +120,31 @@ def status(settings_file: str | None, roots: str | None, lake: str | None) -> No
     """Show devices, what is due, failing checks and the size of the lake, without a running server."""
     from energy_pipeline.resources.raw_files import discover
     from energy_pipeline.show import print_status
-    from energy_pipeline.work import due_work
+    from energy_pipeline.work import plan_work
 
     site, settings = _site(settings_file, roots, lake)
     found = discover(settings)
-    print_status(OUT, site.lake(), settings, found, due_work(site.lake(), settings, found.devices, time.time()))
+    print_status(OUT, site.lake(), settings, found, plan_work(site.lake(), settings, found.devices, time.time()))
+
+
+@main.command()
+@SETTINGS
+@ROOTS
+@LAKE
+@click.option("--device", "only", multiple=True, help="Only this device; may be repeated.")
+def verify(settings_file: str | None, roots: str | None, lake: str | None, only: tuple[str, ...]) -> None:
+    """Read every raw file again and prove that the lake holds exactly that; exit code 1 where it does not."""
+    from energy_pipeline.show_verify import print_verification
+    from energy_pipeline.verify import verify_lake
+
+    site, settings = _site(settings_file, roots, lake)
+    if not settings.roots:
+        msg = "no data roots: give --roots, METER_ROOTS or `roots` in a settings file"
+        raise click.ClickException(msg)
+    report = verify_lake(site.lake(), settings, only, progress=lambda d: ERR.print(f"reading {d}", highlight=False))
+    print_verification(OUT, report)
+    if not report.ok:
+        sys.exit(1)
 
 
 @main.command()
@@ -186,42 +207,89 @@ def twin_make(out: Path, preset: str, systems: int, meters: int, days: int | Non
 @click.option("--seed", type=int, default=20240917, show_default=True)
 @click.option("--plant", type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Score the finished tables of this plant (made by `twin make`, then `run`) against its truth.")
-def twin_score(quick: bool, seed: int, plant: Path | None) -> None:
-    """Say how good the verdicts are, on simulated systems with known truth."""
-    from energy_pipeline.score.report import as_markdown, plant_markdown
+@click.option("--part", "parts", type=click.Choice(["verdicts", "cells", "plants", "variants"]), multiple=True,
+              help="Only this part; may be repeated. Default: verdicts, cells, plants.")
+def twin_score(quick: bool, seed: int, plant: Path | None, parts: tuple[str, ...]) -> None:
+    """Say how good the verdicts are: simulated systems, weak cells, and six plants from CSV through the pipeline."""
+    from energy_pipeline.score.report import plant_markdown
+    from energy_pipeline.score.whole import score_parts
 
     if plant is None:
-        from energy_pipeline.score.statistical import run_statistical_score
-
-        OUT.print(as_markdown(run_statistical_score(seed, quick)), highlight=False, markup=False)
+        for text in score_parts(parts, seed, quick, lambda line: ERR.print(line, highlight=False)):
+            OUT.print(f"{text}\n", highlight=False, markup=False)
         return
-    from energy_pipeline.resources.lake import Lake
-    from energy_pipeline.schemas import battery
-    from energy_pipeline.score.plant_score import score_plant
-    from energy_pipeline.settings import load_settings
+    from energy_pipeline.score.plants import score_folder
 
-    truth = json.loads((plant / "truth.json").read_text(encoding="utf-8"))
-    lake = Lake(load_settings(plant / "energy.toml", environ={}).lake)
-    for device in truth["systems"]:
+    rows = score_folder(plant)
+    for device in dict.fromkeys(row["system"] for row in rows):
         OUT.print(f"\n{device}\n", highlight=False)
-        tables = {t.name: lake.read(t.name, device) for t in battery.TABLES}
-        OUT.print(plant_markdown(score_plant(truth, device, tables)), highlight=False, markup=False)
+        OUT.print(plant_markdown(r for r in rows if r["system"] == device), highlight=False, markup=False)
 
 
 @main.command()
-@click.option("--quick", is_flag=True, help="Small files: half a minute instead of several.")
+@click.option("--system", "systems", multiple=True, metavar="NAME", help="A system or meter; several may be given.")
+@click.option("--all", "every", is_flag=True, help="Every device that has tables.")
+@click.option(
+    "--as-of", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE",
+    help="The tables as they stood at the end of that day (UTC), YYYY-MM-DD; default: as they stand now.",
+)
+@click.option("--lang", type=click.Choice(["de", "en"]), default="de", show_default=True)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True
+)
+@SETTINGS
+@LAKE
+def report(
+    systems: tuple[str, ...], every: bool, as_of: datetime | None, lang: str, out: Path, settings_file: str | None,
+    lake: str | None,
+) -> None:
+    """Write the evidence pack of a system: one HTML file with pictures, and the tables behind it as CSV.
+
+    The same versions of the tables give the same bytes.
+    """
+    from viewer.report.content import UnknownDevice
+    from viewer.report.pack import make_pack, write_pack
+    from viewer.report.snapshot import Snapshot, SnapshotGone
+
+    _, settings = _site(settings_file, None, lake)
+    day = None if as_of is None else as_of.date()
+    try:
+        names = Snapshot(settings, day).devices() if every else list(systems)
+        if not names:
+            raise click.UsageError("name a system with --system, or take --all; `energy-pipeline devices` lists them")
+        for name in names:
+            started = time.monotonic()
+            folder = write_pack(make_pack(settings, name, day, lang), out)
+            OUT.print(f"{folder / 'report.html'} ({time.monotonic() - started:.1f} s)", highlight=False, soft_wrap=True)
+    except (SnapshotGone, UnknownDevice) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        msg = f"cannot write below {out}: {error.strerror or error}; choose another --out"
+        raise click.ClickException(msg) from error
+
+
+@main.command()
+@click.option(
+    "--size", type=click.Choice(["quick", "full", "large"]), default="full", show_default=True,
+    help="quick: small files, a minute; full: ten files of 600,000 rows beside other tools; large: a device of 600 "
+    "files (12 GB of free disk, a quarter of an hour).",
+)
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("bench-results"), show_default=True
 )
-def bench(quick: bool, out: Path) -> None:
+def bench(size: str, out: Path) -> None:
     """Measure speed and memory on this machine; prints measured figures only, and writes them as JSON."""
-    from energy_pipeline.bench.measure import as_markdown, run_benchmark
+    from energy_pipeline.bench.benchmark import as_markdown, run_benchmark
+    from energy_pipeline.bench.fits import fits_markdown, measure_fits
 
-    figures = run_benchmark(quick, lambda text: ERR.print(text, highlight=False))
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / ("quick.json" if quick else "full.json")
-    path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    figures = run_benchmark(size, lambda text: ERR.print(text, highlight=False))
     OUT.print(as_markdown(figures), highlight=False, markup=False)
+    if size != "large":
+        figures["verdicts"] = verdicts = measure_fits()
+        OUT.print(f"\n{fits_markdown(verdicts)}", highlight=False, markup=False)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{size}.json"
+    path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     OUT.print(f"\nwritten to {path}", highlight=False)
 
 

@@ -1,10 +1,11 @@
-"""Measure the REST API of a running server on loopback: latency of many clients at once, with bounded loops.
+"""Measure the REST API on loopback: latency of many clients at once, with bounded loops.
 
-    .venv/bin/python scripts/bench_api.py --port 5006
+    .venv/bin/python scripts/bench_api.py                # a lake of 260 cells × 600 days and a server of its own
+    .venv/bin/python scripts/bench_api.py --port 5006    # a server that runs already
 
 Each client keeps one connection and sends its next request when the answer is complete, without a pause. Every
 scenario is warmed by one request, then measured. Meanwhile one more client asks /health, to see what a flood costs
-others. Prints measured figures only and writes them to bench-results/api.json.
+others. Prints measured figures only and writes them to bench-results/api.json. Next: `bench_server.py`.
 """
 
 import argparse
@@ -14,13 +15,17 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bench_server import Running, make_lake, serving
+
 OUT = Path("bench-results") / "api.json"
-WINDOW_DAYS = 30
+WINDOW_DAYS, LAKE_DAYS = 30, 600
+POINTS = (6000, 3000, 2000, 1000)
 
 
 class Client:
@@ -54,10 +59,15 @@ async def get_json(port: int, path: str) -> dict:
     return json.loads(gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body)
 
 
-async def measure(port: int, paths: Callable[[int], str], clients: int, requests: int, tag: str = "") -> dict:
+async def measure(
+    server: Running, paths: Callable[[int], str], clients: int, requests: int, tag: str = ""
+) -> dict:
     """Return the figures of one scenario; `paths` gives the path of request number i."""
+    port = server.port
+    begun = time.perf_counter()
     async with Client(port) as warm:
         await warm.get(paths(0))
+    first_ms = 1000 * (time.perf_counter() - begun)
     times, sizes, wrong, probes = [], [], 0, []
     numbers, running = iter(range(1, requests + 1)), True
 
@@ -80,15 +90,19 @@ async def measure(port: int, paths: Callable[[int], str], clients: int, requests
                 await asyncio.sleep(0.05)
 
     watcher = asyncio.create_task(probe())
+    busy_before, own_before = server.cpu_ms(), time.process_time()
     begun = time.perf_counter()
     await asyncio.gather(*(work() for _ in range(clients)))
     spent = time.perf_counter() - begun
+    busy_after, own = server.cpu_ms(), 1000 * (time.process_time() - own_before)
     running = False
     await watcher
+    busy = None if busy_before is None or busy_after is None else round((busy_after - busy_before) / len(times), 2)
     return {
         "clients": clients, "requests": len(times), "not_ok": wrong, "p50_ms": quantile(times, 0.5),
         "p95_ms": quantile(times, 0.95), "max_ms": round(max(times), 1), "requests_per_s": round(len(times) / spent, 1),
         "bytes_sent": round(statistics.median(sizes)), "health_p95_ms": quantile(probes, 0.95),
+        "first_ms": round(first_ms, 1), "server_cpu_ms": busy, "client_cpu_ms": round(own / len(times), 2),
     }  # fmt: skip
 
 
@@ -98,11 +112,16 @@ def quantile(values: list[float], share: float) -> float:
     return round(ordered[min(int(share * len(ordered)), len(ordered) - 1)], 1)
 
 
-async def run(port: int, clients: int, requests: int) -> dict:
+async def run(server: Running, clients: int, requests: int) -> dict:
     """Run every scenario on the first battery system and the first meter of the lake."""
+    port = server.port
     devices = await get_json(port, "/meters/classified")
     meter, system = devices["meters"][0], devices["bess"][0]["name"]
     cells = f"/cell/system/{system}/degradation-3d"
+    async with Client(port) as client:
+        begun = time.perf_counter()
+        tag = (await client.get(cells))[1]["etag"]
+        unprepared_ms = round(1000 * (time.perf_counter() - begun), 1)
     shape = await get_json(port, f"{cells}?form=matrix")
     first, last = (datetime.fromisoformat(meter[k]) for k in ("first", "last"))
     room_s = max((last - first - timedelta(days=WINDOW_DAYS + 1)).total_seconds(), 1.0)
@@ -114,42 +133,59 @@ async def run(port: int, clients: int, requests: int) -> dict:
         a, b = (t.strftime("%Y-%m-%dT%H:%M:%SZ") for t in span)
         return f"/series?device={meter['name']}&signal=com_ap&start={a}&end={b}"
 
-    async with Client(port) as client:
-        tag = (await client.get(cells))[1]["etag"]
     scenarios = {
         "degradation_3d": (lambda _: cells, ""),
         "degradation_3d_matrix": (lambda _: f"{cells}?form=matrix", ""),
         "degradation_3d_not_modified": (lambda _: cells, tag),
         "series_same_window": (lambda _: window(0), ""),
-        "series_every_window_new": (window, ""),
-        "series_every_window_new_1000_points": (lambda i: f"{window(i)}&max_points=1000", ""),
+        **{f"series_new_window_{n}_points": (lambda i, n=n: f"{window(i)}&max_points={n}", "") for n in POINTS},
     }
-    figures = {name: await measure(port, paths, clients, requests, sent) for name, (paths, sent) in scenarios.items()}
-    one = await measure(port, lambda i: f"{window(i)}&max_points=5999", 1, max(requests // 4, 1))
+    figures = {name: await measure(server, paths, clients, requests, sent) for name, (paths, sent) in scenarios.items()}
+    one = await measure(server, lambda i: f"{window(i)}&max_points=5999", 1, max(requests // 4, 1))
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "processors": os.cpu_count(), "load_average": [round(v, 1) for v in os.getloadavg()],
         "cells": shape["total_cells"], "days": len(shape["timestamps"]), "window_days": WINDOW_DAYS,
-        "scenarios": {**figures, "series_every_window_new_one_client": one},
+        "degradation_3d_first_ms": unprepared_ms,
+        "scenarios": {**figures, "series_new_window_one_client": one},
     }  # fmt: skip
+
+
+def measured(options: argparse.Namespace) -> dict:
+    """Return the figures of a server that runs, or of one that is started for them."""
+    if options.port is not None:
+        return asyncio.run(run(Running(options.port, options.pid), options.clients, options.requests))
+    with tempfile.TemporaryDirectory() as scratch:
+        settings = options.settings or make_lake(options.lake or Path(scratch) / "bench", options.days)
+        with serving(settings.resolve()) as server:
+            return asyncio.run(run(server, options.clients, options.requests))
 
 
 def main() -> int:
     """Run, print a table, write the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--port", type=int, default=5006)
+    parser.add_argument("--port", type=int, help="measure a server that runs already")
+    parser.add_argument("--pid", type=int, default=0, help="its process, for processor time per request")
+    parser.add_argument("--settings", type=Path, help="serve the lake of this settings file instead of a made one")
+    parser.add_argument("--lake", type=Path, help="folder for the made lake, kept; default: thrown away")
+    parser.add_argument("--days", type=int, default=LAKE_DAYS, help="length of the made lake")
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--requests", type=int, default=600, help="per scenario")
     options = parser.parse_args()
-    found = asyncio.run(run(options.port, options.clients, options.requests))
+    found = measured(options)
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     load = found["load_average"]
-    lines = [f"{found['cells']} cells × {found['days']} days, {found['processors']} processors, load {load}"]
+    lines = [
+        f"{found['cells']} cells × {found['days']} days, {found['processors']} processors, load {load}",
+        f"first answer of degradation_3d: {found['degradation_3d_first_ms']} ms",
+    ]
     lines += [
         f"{name:36} {f['clients']:2} clients  p50 {f['p50_ms']:6} ms  p95 {f['p95_ms']:6} ms  "
         f"{f['requests_per_s']:6}/s  "
-        f"{f['bytes_sent']:7} B  not ok {f['not_ok']}  /health p95 {f['health_p95_ms']} ms"
+        f"{f['bytes_sent']:7} B  not ok {f['not_ok']}  /health p95 {f['health_p95_ms']:5} ms  "
+        f"first {f['first_ms']:6} ms  processor ms per request: server {f['server_cpu_ms']}, "
+        f"client {f['client_cpu_ms']}"
         for name, f in found["scenarios"].items()
     ]
     sys.stdout.write("\n".join([*lines, f"written to {OUT}", ""]))

@@ -36,13 +36,24 @@ ENV_HOSTS, ENV_USER, ENV_PASSWORD, ENV_SECRET = (
 )
 
 
-def create_app(settings: Settings, hosts: tuple[str, ...] = ()) -> FastAPI:
-    """Return the server for one lake: the pages at `/`, the REST API beside them, described at `/docs`."""
+SESSION_LIFETIME_S, SESSION_CHECK_S = 15.0, 10.0
+
+
+def create_app(
+    settings: Settings,
+    hosts: tuple[str, ...] = (),
+    session_lifetime_s: float = SESSION_LIFETIME_S,
+    session_check_s: float = SESSION_CHECK_S,
+) -> FastAPI:
+    """Return the server for one lake: the pages at `/`, the REST API beside them, described at `/docs`.
+
+    A session without a socket lives `session_lifetime_s`, so that a short loss of the network keeps the view.
+    """
     stack_fixes.apply_once()
     silence(EMPTY_LAYOUT)
     pn.extension("tabulator", notifications=False, console_output="disable")
     store = Store(settings)
-    app = FastAPI(title=TITLE, docs_url="/docs", redoc_url=None)
+    app = FastAPI(title=TITLE, docs_url=None, redoc_url=None)
     token = os.environ.get(ENV_TOKEN) or None
     add_api(app, store, settings, token)
     add_surface(app, store)
@@ -52,7 +63,8 @@ def create_app(settings: Settings, hosts: tuple[str, ...] = ()) -> FastAPI:
         title=TITLE,
         sign_sessions=True,
         secret_key=os.environ.get(ENV_SECRET, secrets.token_hex(32)).encode(),
-        unused_session_lifetime_milliseconds=15_000,
+        unused_session_lifetime_milliseconds=round(1000 * session_lifetime_s),
+        check_unused_sessions_milliseconds=round(1000 * session_check_s),
     )
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     extra = tuple(h.strip() for h in os.environ.get(ENV_HOSTS, "").split(",") if h.strip())

@@ -2,11 +2,13 @@
 
 The level is the finest whose buckets number at most four times the points wanted; single readings where the window
 is short. The line is MinMaxLTTB of the means; `low` and `high` are the smallest and largest reading between a shown
-point and the next, so every extreme is in the answer. Used by the pages and by the REST API.
+point and the next, so every extreme is in the answer. Used by the pages and by the REST API. A level of a signal is
+read, sorted and averaged once per version of its table; a window is a slice of it.
 Next: `components/lod_chart.py` draws it.
 """
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -21,6 +23,7 @@ STEP_S = {"5min": 300, "15min": 900, "1h": 3600, "1d": 86_400}
 RAW_SPAN_S = 26 * 3600
 OVERSAMPLING = 4
 DEFAULT_HOLD_S = 900.0
+_SERIAL = itertools.count()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,6 +33,37 @@ class UnknownSignal(LookupError):  # noqa: N818 - named as states
 
 class EmptyWindow(ValueError):  # noqa: N818 - named as states
     """The window ends before it starts."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a level holds of a signal in a window, before thinning."""
+
+    ts: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    serial: int = field(default_factory=_SERIAL.__next__, compare=False)  # names what is derived from these arrays
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the four arrays; one that stands in two places counts twice."""
+        return self.ts.nbytes + self.mean.nbytes + self.low.nbytes + self.high.nbytes
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where the points of a thinned series stand in their level: `low` and `high` where each extreme was found.
+
+    `chosen`, `low` and `high` are row numbers of `columns`; `places` are the points before which a gap point stands.
+    """
+
+    table: str
+    columns: Columns
+    chosen: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    places: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -50,6 +84,7 @@ class SeriesResult:
     gaps: int
     start: datetime
     end: datetime
+    trace: Trace | None = field(default=None, compare=False, repr=False)  # None for single readings
 
     @property
     def actual_start(self) -> datetime | None:
@@ -60,16 +95,6 @@ class SeriesResult:
     def actual_end(self) -> datetime | None:
         """Time of the last point inside the window."""
         return from_us(int(self.ts[-1])) if self.ts.size else None
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What a level holds of a signal in a window, before thinning."""
-
-    ts: np.ndarray
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
 
 
 def from_us(ts_us: int) -> datetime:
@@ -110,22 +135,32 @@ def load_series(
         msg = f"the window ends ({end.isoformat()}) before it starts ({start.isoformat()}); swap the two"
         raise EmptyWindow(msg)
     info = signal_row(store, device, signal)
+    whole, first = None, 0
     chosen = level or choose_level((end - start).total_seconds(), max_points, info["kind"])
     if chosen == "raw":
         columns = _read_raw(store, device, signal, start, end, zone or ZoneInfo("UTC"))
         gap_us = max(info["max_hold_s"] or DEFAULT_HOLD_S, 1.0) * 1e6
     else:
-        columns = _cut(_read_level(store, device, signal, chosen, info["kind"]), to_us(start), to_us(end))
+        whole = _level(store, device, signal, chosen, info["kind"])
+        first, stop = (int(i) for i in np.searchsorted(whole.ts, (to_us(start), to_us(end))))
+        columns = Columns(whole.ts[first:stop], whole.mean[first:stop], whole.low[first:stop], whole.high[first:stop])
         gap_us = STEP_S[chosen] * (1.5e6 if chosen != "1d" else 1.1e6)
     unit = "kW" if info["kind"] == "interval" else info["unit"]
-    ts, mean, low, high, gaps, shown = thin(columns, max_points, gap_us)
+    picked = _chosen_points(columns.ts, columns.mean, max_points)
+    ts, mean, low, high, gaps, places = _shown(columns, picked, gap_us)
+    trace = None if whole is None else _trace(f"resolution_{chosen}", whole, first, columns, picked, places)
     return SeriesResult(
-        device, signal, unit, info["kind"], chosen, ts, mean, low, high, columns.ts.size, shown, gaps, start, end
-    )
+        device, signal, unit, info["kind"], chosen, ts, mean, low, high, columns.ts.size, picked.size, gaps, start, end,
+        trace,
+    )  # fmt: skip
 
 
 def signal_row(store: Store, device: str, signal: str) -> dict:
-    """Return the row of the `signals` table; `UnknownSignal` names what exists."""
+    """Return the row of the `signals` table, shared by all callers; `UnknownSignal` names what exists."""
+    return store.derived("signals", ("row", device, signal), lambda: _find_row(store, device, signal), lambda _: 4096)
+
+
+def _find_row(store: Store, device: str, signal: str) -> dict:
     rows = store.frame("signals", where={"device": device})
     found = rows.filter(pl.col("signal") == signal)
     if found.is_empty():
@@ -137,34 +172,56 @@ def signal_row(store: Store, device: str, signal: str) -> dict:
 
 def thin(columns: Columns, max_points: int, gap_us: float) -> tuple[np.ndarray, ...]:
     """Return (ts, mean, low, high, gaps, points shown): thinned, with a NaN point inside every visible gap."""
+    chosen = _chosen_points(columns.ts, columns.mean, max_points)
+    return *_shown(columns, chosen, gap_us)[:5], int(chosen.size)
+
+
+def _shown(
+    columns: Columns, chosen: np.ndarray, gap_us: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, np.ndarray]:
+    """Return (ts, mean, low, high, gaps, places): the chosen points, with a NaN point at the places of gaps."""
     ts, mean = columns.ts, columns.mean
-    n = ts.size
-    if n == 0:
-        return ts, mean, columns.low, columns.high, 0, 0
+    if ts.size == 0:
+        return ts, mean, columns.low, columns.high, 0, np.empty(0, dtype=np.int64)
     breaks = np.flatnonzero(np.diff(ts) > gap_us)
-    chosen = _chosen_points(ts, mean, max_points)
     low = np.fmin.reduceat(columns.low, chosen)
     high = np.fmax.reduceat(columns.high, chosen)
-    before = np.searchsorted(breaks, chosen)
-    cut = np.flatnonzero(np.diff(before) > 0)
-    places = cut + 1
-    nan = np.full(places.size, np.nan)
-    return (
-        np.insert(ts[chosen], places, ts[chosen][cut] + 1),
-        np.insert(mean[chosen], places, nan),
-        np.insert(low, places, nan),
-        np.insert(high, places, nan),
-        int(breaks.size),
-        int(chosen.size),
-    )
+    shown = ts[chosen], mean[chosen], low, high
+    places = np.flatnonzero(np.diff(np.searchsorted(breaks, chosen)) > 0) + 1
+    if places.size:
+        nan = np.full(places.size, np.nan)
+        inserted = shown[0][places - 1] + 1, nan, nan, nan
+        shown = tuple(np.insert(a, places, b) for a, b in zip(shown, inserted, strict=True))
+    return *shown, int(breaks.size), places
+
+
+def _trace(
+    table: str, whole: Columns, first: int, columns: Columns, chosen: np.ndarray, places: np.ndarray
+) -> Trace:
+    lows, highs = (_where(v, chosen, f) + first for v, f in ((columns.low, np.fmin), (columns.high, np.fmax)))
+    return Trace(table, whole, chosen + first, lows, highs, places)
+
+
+def _where(values: np.ndarray, starts: np.ndarray, extreme: np.ufunc) -> np.ndarray:
+    """Return where each part of `values`, from one start to the next, has its extreme; its start if all is NaN."""
+    if starts.size == values.size:
+        return starts
+    part = np.repeat(np.arange(starts.size), np.diff(starts, append=values.size))
+    hits = np.flatnonzero(values == extreme.reduceat(values, starts)[part])
+    found = starts.copy()
+    found[part[hits][::-1]] = hits[::-1]  # the first of equals comes last and stays
+    return found
 
 
 def _chosen_points(ts: np.ndarray, mean: np.ndarray, max_points: int) -> np.ndarray:
     if ts.size <= max_points:
-        return np.arange(ts.size)
+        return np.arange(ts.size, dtype=np.int64)
     filled = np.where(np.isfinite(mean), mean, np.nanmean(mean) if np.isfinite(mean).any() else 0.0)
-    picked = MinMaxLTTBDownsampler().downsample(ts, filled, n_out=max_points).astype(np.int64)
-    return np.unique(np.concatenate(([0], picked, [ts.size - 1])))
+    picked = MinMaxLTTBDownsampler().downsample(ts, filled, n_out=max_points)
+    taken = np.zeros(ts.size, dtype=bool)  # marks sort and drop repetitions at a tenth of the cost of np.unique
+    taken[picked] = True
+    taken[[0, -1]] = True
+    return np.flatnonzero(taken)
 
 
 def envelope_runs(result: SeriesResult, bins: int = 600) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -199,14 +256,28 @@ def _read_raw(store: Store, device: str, signal: str, start: datetime, end: date
     return Columns(_us(rows["ts"]), value, value, value)
 
 
+def _level(store: Store, device: str, signal: str, level: str, kind: str) -> Columns:
+    """Return the whole level in time order, read-only arrays, made once per version of its table."""
+    return store.derived(
+        f"resolution_{level}",
+        ("columns", device, signal, kind),
+        lambda: _read_level(store, device, signal, level, kind),
+        lambda columns: columns.nbytes,
+    )
+
+
 def _read_level(store: Store, device: str, signal: str, level: str, kind: str) -> Columns:
     names = ["ts", "covered_s", "integral", "min", "max", "last", "increase"]
-    rows = store.frame(f"resolution_{level}", names, where={"device": device, "signal": signal}).sort("ts")
+    where = {"device": device, "signal": signal}
+    rows = store.frame(f"resolution_{level}", names, where=where, keep=False).sort("ts")
     mean = _mean(rows, kind, STEP_S[level])
     low, high = rows["min"].to_numpy(), rows["max"].to_numpy()
     if kind == "interval":
         low, high = mean, mean
-    return Columns(_us(rows["ts"]), mean, np.fmin(low, mean), np.fmax(high, mean))
+    made = Columns(_us(rows["ts"]), mean, np.fmin(low, mean), np.fmax(high, mean))
+    for array in (made.ts, made.mean, made.low, made.high):
+        array.setflags(write=False)
+    return made
 
 
 def _mean(rows: pl.DataFrame, kind: str, step_s: int) -> np.ndarray:
@@ -217,11 +288,6 @@ def _mean(rows: pl.DataFrame, kind: str, step_s: int) -> np.ndarray:
     else:
         expr = pl.when(pl.col("covered_s") > 0).then(pl.col("integral") / pl.col("covered_s")).otherwise(pl.col("last"))
     return rows.select(expr.cast(pl.Float64).alias("mean"))["mean"].to_numpy()
-
-
-def _cut(columns: Columns, start_us: int, end_us: int) -> Columns:
-    a, b = np.searchsorted(columns.ts, (start_us, end_us))
-    return Columns(columns.ts[a:b], columns.mean[a:b], columns.low[a:b], columns.high[a:b])
 
 
 def _us(ts: pl.Series) -> np.ndarray:

@@ -14,15 +14,25 @@ SECOND_US = 1_000_000
 
 
 def write_files(folder: Path, files: int, rows: int, seed: int = 1) -> list[Path]:
-    """Write one device's folder of CSV files and return their paths.
+    """Write one device's folder of CSV files with so many rows each, and return their paths.
 
     Half of the signals are whole numbers every 59 to 61 s (like SOC and temperatures), half are tenths every 30 to
     31 s (like pack voltage and current). Times are the wall clock of Berlin with its two change days a year.
     """
+    return _write(folder, [(i, rows) for i in range(files)], seed)
+
+
+def write_days(folder: Path, files: int, days: int, seed: int = 1) -> list[Path]:
+    """The same files over so many days: about 1,440 rows a day in one half of them, 2,830 in the other."""
+    per_day = (86_400 / 60, 86_400 / 30.5)
+    return _write(folder, [(i, int(days * per_day[i % 2])) for i in range(files)], seed)
+
+
+def _write(folder: Path, plan: list[tuple[int, int]], seed: int) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     paths = []
-    for i in range(files):
+    for i, rows in plan:
         slow = i % 2 == 0
         steps = rng.integers(59, 62, rows) if slow else rng.integers(30, 32, rows)
         ts = np.cumsum(steps) * SECOND_US + int(START.timestamp()) * SECOND_US

@@ -1,108 +1,52 @@
-"""Measurements in processes of their own, alternating, so that no run warms or slows the next.
+"""One measurement in a process of its own: `python -m energy_pipeline.bench.measure KIND FOLDER ROUND`.
 
-`run_benchmark` is the parent; `python -m energy_pipeline.bench.measure KIND FOLDER` is one child, which imports,
-works, and prints its CPU seconds, wall seconds, rows and peak memory as JSON. Next: `files.py`.
+The process imports everything, works once on a tiny file so that nothing is loaded late, then measures one kind of
+work and prints CPU and wall seconds, peak memory and what it counted as JSON. Next: `benchmark.py`, which starts these
+processes in turn.
 """
 
 import json
-import os
-import platform
 import resource
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-ROUNDS = 3
-SIZES = {"quick": (4, 100_000), "full": (10, 600_000)}
-KINDS = ("floor", "load", "months")
+import polars as pl
+
+DEVICE = "device"
+Counted = dict[str, object]
 
 
-def run_benchmark(quick: bool, tell: Callable[[str], None]) -> dict[str, object]:
-    """Measure loading and aggregating against the floor; return all figures."""
-    from energy_pipeline.bench.files import write_files
-
-    files, rows = SIZES["quick" if quick else "full"]
-    with tempfile.TemporaryDirectory(prefix="energy-bench-") as folder:
-        root = Path(folder)
-        tell(f"writing {files} files of {rows:,} rows")
-        paths = write_files(root / "raw" / "device", files, rows)
-        size = sum(p.stat().st_size for p in paths)
-        measured: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
-        for number in range(ROUNDS):
-            for kind in KINDS:
-                tell(f"round {number + 1} of {ROUNDS}: {kind}")
-                measured[kind].append(_child(kind, root, number))
-    return _figures(measured, files * rows, size)
+class WrongWork(RuntimeError):  # noqa: N818 - named as states
+    """What was measured is not what the benchmark claims to measure."""
 
 
-def _child(kind: str, root: Path, number: int) -> dict[str, float]:
-    done = subprocess.run(  # noqa: S603 - this interpreter on this module
-        [sys.executable, "-m", "energy_pipeline.bench.measure", kind, str(root), str(number)],
-        check=True, capture_output=True, text=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def _figures(measured: dict[str, list[dict[str, float]]], rows: int, size: int) -> dict[str, object]:
-    cpu = {kind: statistics.median(m["cpu_s"] for m in runs) for kind, runs in measured.items()}
-    floor = cpu["floor"]
-    both = cpu["load"] + cpu["months"]
-    return {
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}",
-        "rows": rows, "bytes": size, "rounds": ROUNDS,
-        "ns_per_row": {
-            "pyarrow.csv parse (floor)": cpu["floor"] / rows * 1e9,
-            "CSV to readings": cpu["load"] / rows * 1e9,
-            "readings to four tables": cpu["months"] / rows * 1e9,
-            "CSV to readings and four tables": both / rows * 1e9,
-        },
-        "ratio_to_floor": both / floor,
-        "peak_memory_mb": {
-            kind: statistics.median(m["peak_mb"] for m in runs) for kind, runs in measured.items()
-        },
-        "wall_s": {kind: statistics.median(m["wall_s"] for m in runs) for kind, runs in measured.items()},
-    }
-
-
-def as_markdown(figures: dict[str, object]) -> str:
-    """The figures as the table of the README."""
-    per_row: dict[str, float] = figures["ns_per_row"]  # type: ignore[assignment]
-    floor = per_row["pyarrow.csv parse (floor)"]
-    lines = ["| step | CPU per raw row | ratio to the floor |", "| --- | ---: | ---: |"]
-    lines += [f"| {name} | {value:,.0f} ns | {value / floor:.1f} |" for name, value in per_row.items()]
-    memory: dict[str, float] = figures["peak_memory_mb"]  # type: ignore[assignment]
-    size = int(figures["bytes"]) / 1e6  # type: ignore[call-overload]
-    lines += [
-        "",
-        f"{figures['rows']:,} rows in {size:,.0f} MB; medians of {figures['rounds']} alternating runs; peak memory "
-        f"{memory['load']:,.0f} MB loading, {memory['months']:,.0f} MB aggregating; {figures['machine']}.",
-    ]
-    return "\n".join(lines)
-
-
-def _measure(kind: str, root: Path, number: int) -> dict[str, float]:
-    work = {"floor": _floor, "load": _load, "months": _months}[kind](root, number)
+def measure(kind: str, root: Path, number: int) -> Counted:
+    """Return the figures of one kind of work on the files of `root`."""
+    work = KINDS[kind](root, number)
     cpu, wall = time.process_time(), time.perf_counter()
-    work()
+    counted = work()
     return {
         "cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, **(counted or {}),
     }
 
 
-def _floor(root: Path, number: int) -> Callable[[], object]:
-    del number
+def raw_files(root: Path) -> list[Path]:
+    """Paths of the benchmark's CSV files."""
+    return sorted((root / "raw" / DEVICE).glob("*.csv"))
+
+
+def _floor(root: Path, _: int) -> Callable[[], None]:
     import pyarrow as pa
     from pyarrow import csv
 
     def work() -> None:
-        for path in sorted((root / "raw" / "device").glob("*.csv")):
+        for path in raw_files(root):
             types = {"ts": pa.timestamp("us"), path.stem: pa.float64()}
             csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=types))
 
@@ -117,23 +61,101 @@ def _site(root: Path, number: int):
     return settings, Lake(settings.lake)
 
 
-def _load(root: Path, number: int) -> Callable[[], object]:
+def _load_once(root: Path, number: int):
     from energy_pipeline.loading.load import load_device
     from energy_pipeline.resources.raw_files import discover
 
     settings, lake = _site(root, number)
-    files = discover(settings).devices["device"]
-    return partial(load_device, lake, settings, "device", files)
+    return settings, lake, load_device(lake, settings, DEVICE, discover(settings).devices[DEVICE])
 
 
-def _months(root: Path, number: int) -> Callable[[], object]:
+def _aggregate_once(root: Path, number: int, months: list[str] | None = None) -> Counted:
     from energy_pipeline.aggregation import aggregate_months
 
     settings, lake = _site(root, number)
-    months = lake.months("device")
-    return partial(aggregate_months, lake, settings, "device", months)
+    months = lake.months(DEVICE) if months is None else months
+    aggregate_months(lake, settings, DEVICE, months)
+    return {"months": len(months)}
+
+
+def _warm_up() -> None:
+    """Load and aggregate three readings: whatever is imported late has been imported then."""
+    with tempfile.TemporaryDirectory(prefix="energy-warm-") as folder:
+        file = Path(folder) / "raw" / DEVICE / "x.csv"
+        file.parent.mkdir(parents=True)
+        file.write_text("ts,x\n2024-01-01 00:00:00,1\n2024-01-01 00:01:00,2\n2024-01-01 00:02:00,3\n", "utf-8")
+        _load_once(Path(folder), 0)
+        _aggregate_once(Path(folder), 0)
+
+
+def _load(root: Path, number: int) -> Callable[[], Counted]:
+    _warm_up()
+
+    def work() -> Counted:
+        _, lake, report = _load_once(root, number)
+        return {"bytes_parsed": report.bytes_parsed, "rows": sum(lake.rows_per_month("readings", DEVICE).values())}
+
+    return work
+
+
+def _months(root: Path, number: int) -> Callable[[], Counted]:
+    _warm_up()
+    return partial(_aggregate_once, root, number)
+
+
+def _append(root: Path, number: int) -> Callable[[], Counted]:
+    """A day more at the end of every file, loaded and aggregated; the files are as before when it is done."""
+    _warm_up()
+    sizes = {path: path.stat().st_size for path in raw_files(root)}
+    for path in sizes:
+        _append_a_day(path)
+    appended = sum(path.stat().st_size - size for path, size in sizes.items())
+
+    def work() -> Counted:
+        try:
+            _, _, report = _load_once(root, number)
+            if report.bytes_parsed != appended:
+                msg = f"{report.bytes_parsed} bytes were parsed, {appended} were appended"
+                raise WrongWork(msg)
+            return {"bytes_parsed": appended, **_aggregate_once(root, number, report.months_due)}
+        finally:
+            for path, size in sizes.items():
+                with path.open("r+b") as file:
+                    file.truncate(size)
+
+    return work
+
+
+def _append_a_day(path: Path) -> None:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 200_000))
+        last_lines = file.read().split(b"\n")[1:]
+    rows = pl.read_csv(b"\n".join(last_lines), has_header=False, new_columns=["ts", "value"], try_parse_dates=True)
+    step = rows["ts"][-1] - rows["ts"][-2]
+    count = timedelta(days=1) // step
+    rows = rows.tail(count) if len(rows) >= count else pl.concat([rows] * (count // len(rows) + 1)).tail(count)
+    times = [rows["ts"][-1] + step * i for i in range(1, count + 1)]
+    day = pl.DataFrame({"ts": times, "value": rows["value"]})
+    with path.open("ab") as file:
+        day.write_csv(file, include_header=False, datetime_format="%Y-%m-%d %H:%M:%S", float_precision=1)
+
+
+def _other(name: str, root: Path, number: int) -> Callable[[], Counted]:
+    from energy_pipeline.bench import others
+
+    def work() -> Counted:
+        out = root / f"{name}{number}"
+        getattr(others, f"with_{name}")(raw_files(root), out)
+        return {} if name == "resampler" else others.sums_of(out, "1d")
+
+    return work
+
+
+KINDS: dict[str, Callable[[Path, int], Callable[[], Counted | None]]] = {
+    "floor": _floor, "load": _load, "months": _months, "append": _append,
+    **{name: partial(_other, name) for name in ("duckdb", "pandas", "resampler")},
+}
 
 
 if __name__ == "__main__":
-    result = _measure(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
-    sys.stdout.write(json.dumps(result) + "\n")
+    sys.stdout.write(json.dumps(measure(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))) + "\n")

@@ -36,7 +36,7 @@ def build_sat_daily(
     span = device_days(ctx)
     if cells.is_empty() or span is None:
         return SAT_DAILY.empty()
-    charges = _judge_charges(sat_voltage, ctx.battery)
+    charges = judge_charges(sat_voltage, ctx.battery)
     chosen = choose_charge_of_day(charges)
     days = pl.DataFrame({"day": pl.date_range(*span, "1d", eager=True)})
     grid = cells.join(days, how="cross").join(chosen, on="day", how="left")
@@ -60,7 +60,7 @@ def device_days(ctx: DeviceContext) -> tuple[date, date] | None:
     return first, last
 
 
-def _judge_charges(sat_voltage: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
+def judge_charges(sat_voltage: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
     """Return one row per charge with `full`: does it qualify as a charge, whatever single cells say."""
     charges = sat_voltage.group_by("charge_end_ts").agg(
         pl.col("day", "soc_end", "delta_soc", "current_end_a").first(),

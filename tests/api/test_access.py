@@ -2,12 +2,14 @@
 
 import asyncio
 import base64
+from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
 
 from energy_pipeline.settings import Settings
 from tests.api.conftest import BASE
+from tests.viewer.conftest import start_viewer
 from viewer.api.errors import Overloaded, TooManyRequests
 from viewer.api.gate import Gate
 from viewer.app import create_app
@@ -91,6 +93,52 @@ def test_a_flood_of_one_client_costs_another_one_turn() -> None:
         return order.index("quiet") - came["quiet"]
 
     assert asyncio.run(story()) <= 2  # the one that runs, and the one whose turn it already was
+
+
+def test_a_flood_from_one_address_neither_refuses_nor_holds_up_another(settings: Settings) -> None:
+    """Real sockets: 80 connections of 127.0.0.1 ask without a pause, 127.0.0.2 asks one question after the other."""
+    server = start_viewer(settings.lake)
+    port = int(server.url.rpartition(":")[2])
+    statuses: dict[str, list[int]] = {"flood": [], "quiet": []}
+    overtaken: list[int] = []
+
+    async def ask(name: str, address: str, questions: Iterator[int]) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
+        for i in questions:
+            before = len(statuses["flood"])
+            writer.write(
+                f"GET /series?device=m1&signal=com_ap&start=2024-10-01T00:00:{i % 60:02}&max_points={100 + i // 60} "
+                f"HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+            )
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+            await reader.readexactly(int(head.partition("content-length:")[2].split("\r\n")[0]))
+            statuses[name].append(int(head.split()[1]))
+            if statuses[name][-1] == 429:
+                await asyncio.sleep(0.05)
+            if name == "quiet":
+                overtaken.append(statuses["flood"][before:].count(200))
+        writer.close()
+
+    async def story() -> None:
+        numbers = iter(range(20_000))  # shared: the flood ends, whatever happens
+        flood = [asyncio.create_task(ask("flood", "127.0.0.1", numbers)) for _ in range(80)]
+        while len(statuses["flood"]) < 200:
+            await asyncio.sleep(0.01)
+        await ask("quiet", "127.0.0.2", iter(range(30_000, 30_020)))
+        assert not any(task.done() for task in flood), "the flood ended before the other address had its answers"
+        for task in flood:
+            task.cancel()
+        await asyncio.gather(*flood, return_exceptions=True)
+
+    try:
+        asyncio.run(asyncio.wait_for(story(), 60))
+    finally:
+        server.process.terminate()
+        server.process.wait(10)
+    assert 429 in statuses["flood"]
+    assert statuses["quiet"] == [200] * 20
+    # Without turns, all 64 waiting requests of the flood would come first.
+    assert sorted(overtaken)[len(overtaken) // 2] <= 16, overtaken
 
 
 def test_too_many_waiting_requests_are_told_to_come_again() -> None:

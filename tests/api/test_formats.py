@@ -3,12 +3,13 @@
 import gzip
 import io
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from fastapi.testclient import TestClient
 
 from energy_pipeline.settings import Settings
@@ -144,6 +145,35 @@ def test_a_new_version_of_a_table_changes_the_tag_and_the_numbers(settings: Sett
     assert after.headers["etag"] != before.headers["etag"]
     old, new = (a.json()["degradation_3d"]["pack_1_cell_1"][1]["health_percentage"] for a in (before, after))
     assert new == pytest.approx(old - 1.0)
+
+
+def test_rows_appended_to_a_table_are_in_the_next_answer_of_a_series(settings: Settings, tmp_path: Path) -> None:
+    settings = copied(settings, tmp_path)
+    changing = TestClient(create_app(settings), base_url=BASE)
+    own = (pl.col("device") == "m1") & (pl.col("signal") == "com_ap")
+    last = pl.read_delta(f"{settings.lake}/resolution_5min").filter(own).sort("ts").tail(1)
+    start, peak_kw = last["ts"][0] - timedelta(days=2), 4321.5
+    query = {
+        "device": "m1", "signal": "com_ap", "resolution": "5min", "start": start.isoformat(),
+        "end": (start + timedelta(days=3)).isoformat(),
+    }  # fmt: skip
+    before = changing.get("/series", params=query)
+    assert changing.get("/series", params=query, headers={"if-none-match": before.headers["etag"]}).status_code == 304
+    later = last.with_columns(
+        pl.col("ts") + timedelta(minutes=5), pl.lit(peak_kw).alias("max"), pl.lit(peak_kw).alias("last")
+    )
+    write_deltalake(f"{settings.lake}/resolution_5min", later.to_arrow(), mode="append")
+    changing.app.state.store._open["resolution_5min"].checked = 0.0  # as a second later
+    after = changing.get("/series", params=query, headers={"if-none-match": before.headers["etag"]})
+    assert after.status_code == 200
+    assert after.headers["content-encoding"] == "gzip"
+    assert after.headers["etag"] != before.headers["etag"]
+    old, new = before.json()["data"], after.json()["data"]
+    assert new[: len(old)] == old
+    assert [p["max"] for p in new[len(old) :]] == [peak_kw]
+    plain = changing.get("/series", params=query, headers={"accept-encoding": "identity"})
+    assert plain.content == after.content
+    assert changing.get("/series", params=query, headers={"if-none-match": after.headers["etag"]}).status_code == 304
 
 
 def test_the_same_question_has_the_same_tag(client: TestClient) -> None:

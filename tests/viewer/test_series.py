@@ -97,6 +97,29 @@ def test_raw_readings_equal_the_table(store: Store, plan: object) -> None:
     assert result.points_shown == result.points_held == 600
 
 
+def test_a_window_is_a_slice_of_the_level_that_nobody_can_change(store: Store, plan: object) -> None:
+    day = timedelta(days=1)
+    whole = load_series(store, "m1", "com_ap", plan.start, plan.end, 10**6, level="5min")
+    part = load_series(store, "m1", "com_ap", plan.start + 3 * day, plan.start + 5 * day, 10**6, level="5min")
+    inside = (whole.ts >= to_us(plan.start + 3 * day)) & (whole.ts < to_us(plan.start + 5 * day))
+    assert part.ts.size == 2 * 288
+    for name in ("ts", "mean", "low", "high"):
+        assert np.array_equal(getattr(part, name), getattr(whole, name)[inside], equal_nan=True)
+    with pytest.raises(ValueError, match="read-only"):
+        part.trace.columns.mean[0] = 0.0
+
+
+def test_each_extreme_is_traced_to_the_bucket_that_holds_it(store: Store, plan: object) -> None:
+    result = load_series(store, "m1", "com_ap", plan.start, plan.end, 150, level="1h")
+    trace, gaps = result.trace, np.isnan(result.mean)
+    assert gaps.sum() == trace.places.size == 1
+    assert np.array_equal(trace.columns.ts[trace.chosen], result.ts[~gaps])
+    assert np.array_equal(trace.columns.low[trace.low], result.low[~gaps])
+    assert np.array_equal(trace.columns.high[trace.high], result.high[~gaps])
+    assert np.all(trace.low >= trace.chosen)
+    assert np.all(trace.low[:-1] < trace.chosen[1:])
+
+
 def test_a_window_without_values_is_empty_and_not_an_error(store: Store, plan: object) -> None:
     gap = day_start(plan.gap[0], BERLIN)
     result = load_series(store, "m1", "com_ap", gap + timedelta(hours=4), gap + timedelta(hours=60))

@@ -1,5 +1,8 @@
 """The store reads what the lake holds, follows new versions, and says what is missing or broken."""
 
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +12,7 @@ from deltalake import write_deltalake
 from energy_pipeline.settings import Settings
 from tests.viewer.lake_factory import write_table
 from viewer import store as module
+from viewer.series import _level
 from viewer.store import Store, TableBroken, TableMissing
 
 EVENT = {"device": "m1", "signal": "pos_ae", "ts": None, "kind": "reset", "old": 5.0, "new": 0.0, "booked_kwh": 0.0}
@@ -52,6 +56,47 @@ def test_a_new_version_is_seen_and_the_old_rows_are_not_served_again(
     assert store.versions()["counter_events"] == before + 1
 
 
+def test_a_log_that_rests_is_not_read_again_and_one_that_grows_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RECHECK_S", 0.0)
+    write_table(tmp_path, "counter_events", events(2))
+    os.utime(tmp_path / "counter_events" / "_delta_log", (1_700_000_000, 1_700_000_000))
+    store, asked = Store(Settings(lake=str(tmp_path))), []
+    opened = store._handle("counter_events")
+
+    class Counting:
+        def version(self) -> int:
+            return opened.version()
+
+        def update_incremental(self) -> None:
+            asked.append(opened.version())
+            opened.update_incremental()
+
+    store._open["counter_events"].handle = Counting()
+    assert [store.version("counter_events") for _ in range(5)] == [0] * 5
+    assert asked == [0]
+    for version in (1, 2, 3):
+        write_table(tmp_path, "counter_events", events(2 + version))
+        assert store.version("counter_events") == version
+
+
+def test_a_table_that_is_removed_and_made_anew_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RECHECK_S", 0.0)
+    write_table(tmp_path, "counter_events", events(2))
+    store = Store(Settings(lake=str(tmp_path)))
+    assert store.frame("counter_events").height == 2
+    before = store.edition("counter_events")
+    shutil.rmtree(tmp_path / "counter_events")
+    with pytest.raises(TableMissing):
+        store.version("counter_events")
+    assert store.edition("counter_events") == "missing"
+    write_table(tmp_path, "counter_events", events(5))
+    assert store.frame("counter_events").height == 5
+    assert store.version("counter_events") == 0
+    assert store.edition("counter_events") != before
+
+
 def test_the_cache_serves_the_same_frame_and_stays_within_its_bound(settings: Settings) -> None:
     store = Store(settings, cache_bytes=200_000)
     assert store.frame("meter_peaks") is store.frame("meter_peaks")
@@ -59,6 +104,40 @@ def test_the_cache_serves_the_same_frame_and_stays_within_its_bound(settings: Se
         for signal in ("com_ap", "pf", "pos_ae"):
             store.frame("resolution_1h", where={"device": device, "signal": signal})
     assert store._held_bytes <= 200_000
+
+
+def test_what_is_derived_is_made_once_per_version_and_stays_within_the_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RECHECK_S", 0.0)
+    write_table(tmp_path, "counter_events", events(2))
+    store, made = Store(Settings(lake=str(tmp_path)), cache_bytes=1_000), []
+
+    def rows(key: str) -> int:
+        def build() -> int:
+            made.append(key)
+            return store.frame("counter_events", keep=False).height
+
+        return store.derived("counter_events", (key,), build, lambda _: 400)
+
+    assert [rows("a"), rows("a"), rows("b")] == [2, 2, 2]
+    assert made == ["a", "b"]
+    write_table(tmp_path, "counter_events", events(5))
+    assert rows("a") == 5
+    assert made == ["a", "b", "a"]
+    assert store._held_bytes <= 1_000
+
+
+def test_many_threads_get_the_same_numbers_from_one_store(settings: Settings) -> None:
+    def peak(i: int) -> float:
+        return float(_level(store, f"m{1 + i % 2}", "com_ap", ("5min", "15min", "1h")[i % 3], "gauge").high.max())
+
+    store = Store(settings, cache_bytes=3_000_000)  # less than all of it: what leaves is made again
+    alone = [peak(i) for i in range(6)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(peak, range(120))) == alone * 20
+    assert 0 <= store._held_bytes <= 3_000_000
+    assert store._held_bytes == sum(size for _, size in store._cache.values())
 
 
 def test_where_and_months_select_rows(store: Store) -> None:

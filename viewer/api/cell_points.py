@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from energy_pipeline.compute.sat_daily import _judge_charges
+from energy_pipeline.compute.sat_daily import judge_charges
 from energy_pipeline.settings import BatterySettings
 from viewer.api.formats import TIME_FORMAT
 from viewer.api.params import DaysQuery
@@ -41,7 +41,7 @@ def charge_points(
         "delta_soc", "current_end_a",
     ]  # fmt: skip
     rows = store.frame("sat_voltage", names, where={"device": system})
-    full = _judge_charges(rows, battery).select("charge_end_ts", "full")
+    full = judge_charges(rows, battery).select("charge_end_ts", "full")
     baseline = store.frame("sat_daily", ["signal", "baseline_v"], where={"device": system}).unique("signal")
     joined = in_days(rows, query).join(full, on="charge_end_ts", how="left").join(baseline, on="signal", how="left")
     fine = (

@@ -13,7 +13,7 @@ import polars as pl
 from fastapi import APIRouter, Query, Request, Response
 
 from viewer.api import cell_points
-from viewer.api.formats import Answer, dump, rows_answer, spliced, without_nan
+from viewer.api.formats import Answer, dump, spliced, without_nan
 from viewer.api.models import Degradation3D, DegradationMatrix, RawVoltage, RealSatVoltage, SatMatrix
 from viewer.api.params import CellPointsQuery, CellVoltageQuery, SystemPath
 from viewer.api.responses import table_responses
@@ -72,10 +72,10 @@ def raw_voltage_plot(
         start = max(start, end - timedelta(days=VOLTAGE_DAYS))
 
     def build() -> Answer:
-        meta, frame = one_series(api, device, signal, start, end, query.max_points, None)
+        found = one_series(api, device, signal, start, end, query.max_points, None)
         figures = asdict(signal_figures(api.store, device.name, signal, start, end))
         kept = {k: v for k, v in figures.items() if not k.startswith("increase")}
-        return rows_answer({**meta, "pack": query.pack, "cell": query.cell, "statistics": kept}, "data", frame)
+        return found.answer(pack=query.pack, cell=query.cell, statistics=kept)
 
     return api.respond(request, query, ("signals", "readings", *LEVELS), build)
 

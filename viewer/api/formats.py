@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import polars as pl
+from isal import igzip
 from pydantic_core import to_json
 
 from viewer.api.errors import NotAcceptable
@@ -24,8 +25,8 @@ MEDIA: dict[str, str] = {
 _WILD = {"*/*", "application/*"}
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.f%:z"
 GZIP_FROM, GZIP_MAGIC = 1024, b"\x1f\x8b"
-GZIP_LEVELS = (1, 5)  # quick; thorough for what is large: it is sent often and kept
-GZIP_LARGE = 2**20
+GZIP_QUICK, GZIP_THOROUGH = 2, 5  # of ISA-L (0 to 3); of zlib, for what is large: it is sent often and kept
+GZIP_LARGE = 2 * 2**20
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Answer:
 
 def rows_answer(meta: dict[str, Any], key: str, frame: pl.DataFrame) -> Answer:
     """Return the answer whose JSON is `meta` with the rows of `frame` under `key`."""
-    clean = without_nan(frame)
-    return Answer(lambda: spliced(meta, key, clean.write_json().encode()), lambda: clean, clean.height)
+    frame = without_nan(frame)
+    return Answer(lambda: spliced(meta, key, frame.write_json().encode()), lambda: frame, frame.height)
 
 
 def one_row_answer(values: dict[str, Any]) -> Answer:
@@ -58,7 +59,7 @@ def dump(value: object) -> bytes:
 def spliced(meta: dict[str, Any], key: str, ready: bytes) -> bytes:
     """Return the JSON of `meta` with JSON that is ready put in under `key`."""
     head = dump(meta)[:-1]
-    return head + (b"," if len(head) > 1 else b"") + f'"{key}":'.encode() + ready + b"}"
+    return b"".join((head, b"," if len(head) > 1 else b"", b'"%s":' % key.encode(), ready, b"}"))
 
 
 def without_nan(frame: pl.DataFrame) -> pl.DataFrame:
@@ -118,8 +119,13 @@ def accepts_gzip(header: str | None) -> bool:
 
 
 def squeeze(body: bytes) -> bytes:
-    """Return the body compressed; equal bodies give equal bytes."""
-    return gzip.compress(body, GZIP_LEVELS[len(body) >= GZIP_LARGE], mtime=0)
+    """Return the body compressed; equal bodies give equal bytes.
+
+    ISA-L takes a third of the time of zlib's quickest level for the same size.
+    """
+    if len(body) >= GZIP_LARGE:
+        return gzip.compress(body, GZIP_THOROUGH, mtime=0)
+    return igzip.compress(body, GZIP_QUICK, mtime=0)
 
 
 def _covers(wild: str, media: str) -> bool:

@@ -3,8 +3,9 @@
 from fastapi import APIRouter, Depends, FastAPI
 
 from energy_pipeline.settings import Settings
-from viewer.api import cells, meters, operation, pack_cycles, packs, series
+from viewer.api import cells, meters, operation, pack_cycles, packs, report, series
 from viewer.api.access import require_token
+from viewer.api.docs_page import add_docs
 from viewer.api.errors import add_handlers
 from viewer.api.gate import admit
 from viewer.api.service import Api, Limits
@@ -14,7 +15,7 @@ from viewer.store import Store
 def add_api(
     app: FastAPI, store: Store, settings: Settings, token: str | None = None, limits: Limits | None = None
 ) -> None:
-    """Add all endpoints and their error answers to `app`.
+    """Add all endpoints, their error answers and their description at `/docs` to `app`.
 
     Args:
         app: the server; pages that take `/` are added after this.
@@ -26,6 +27,7 @@ def add_api(
     app.state.api = Api(store, settings, token, limits or Limits())
     add_handlers(app)
     app.include_router(build_router())
+    add_docs(app)
 
 
 def build_router() -> APIRouter:
@@ -33,6 +35,6 @@ def build_router() -> APIRouter:
     router = APIRouter()
     router.include_router(operation.public)
     router.include_router(operation.router, dependencies=[Depends(require_token)])
-    for part in (meters, series, cells, packs, pack_cycles):
+    for part in (meters, series, cells, packs, pack_cycles, report):
         router.include_router(part.router, dependencies=[Depends(require_token), Depends(admit, scope="function")])
     return router

@@ -3,7 +3,8 @@
 Gauges come from `viewer.series.load_series`, registers from `energy.py`, figures from the functions of the pages.
 """
 
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -13,20 +14,36 @@ from fastapi import APIRouter, Query, Request, Response
 from viewer import figures_of_bess, figures_of_meters
 from viewer.api.energy import REGISTERS, load_energy
 from viewer.api.errors import InvalidParameter, TooLarge
-from viewer.api.formats import Answer, dump, in_zone, one_row_answer, rows_answer, spliced, without_nan
+from viewer.api.formats import Answer, dump, in_zone, one_row_answer, spliced, without_nan
 from viewer.api.models import BessKpis, Bundle, Kpis, Series
 from viewer.api.params import MAX_SIGNALS, BundleQuery, SeriesQuery, WindowQuery
+from viewer.api.points import points_frame, points_json
 from viewer.api.responses import table_responses
 from viewer.api.service import Api, ApiDep
 from viewer.api.table_models import CAPACITY_LAST, FLEET_BATTERY
 from viewer.catalog import DeviceInfo
 from viewer.series import SeriesResult, load_series, signal_row
+from viewer.store import Store
 
 LEVELS = tuple(f"resolution_{level}" for level in ("5min", "15min", "1h", "1d"))
 SERIES_TABLES = ("signals", "readings", *LEVELS)
 MAIN_GROUPS = ("meter", "battery", "pcs", "auxiliary")
 
 router = APIRouter(tags=["series and figures"])
+
+
+@dataclass(frozen=True)
+class OneSeries:
+    """What is said about a series, and its rows as a table and as JSON; each is made only when it is asked for."""
+
+    meta: dict[str, Any]
+    frame: Callable[[], pl.DataFrame]
+    json: Callable[[], bytes]
+
+    def answer(self, **more: object) -> Answer:
+        """Return the answer with the rows under `data`."""
+        head = {**self.meta, **more}
+        return Answer(lambda: spliced(head, "data", self.json()), self.frame, self.meta["count"])
 
 
 @router.get("/series", response_model=Series, responses=table_responses(), summary="One signal over a window")
@@ -41,8 +58,7 @@ def series(api: ApiDep, request: Request, query: Annotated[SeriesQuery, Query()]
     level = None if query.resolution == "auto" else query.resolution
 
     def build() -> Answer:
-        meta, frame = one_series(api, device, query.signal, start, end, query.max_points, level)
-        return rows_answer(meta, "data", frame)
+        return one_series(api, device, query.signal, start, end, query.max_points, level).answer()
 
     return api.respond(request, query, SERIES_TABLES, build)
 
@@ -56,10 +72,9 @@ def bundle(api: ApiDep, request: Request, query: Annotated[BundleQuery, Query()]
 
     def build() -> Answer:
         found = {n: one_series(api, device, n, start, end, query.max_points, None) for n in names}
-        frames = [f.insert_column(0, pl.lit(n).alias("signal")) for n, (_, f) in found.items()]
-        table = pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
-        head = {"device": device.name, "start": _at(start, device), "end": _at(end, device), "count": table.height}
-        return Answer(lambda: spliced(head, "series", _bundle_json(found)), lambda: table, table.height)
+        rows = sum(part.meta["count"] for part in found.values())
+        head = {"device": device.name, "start": _at(start, device), "end": _at(end, device), "count": rows}
+        return Answer(lambda: spliced(head, "series", _bundle_json(found)), lambda: _bundle_table(found), rows)
 
     return api.respond(request, query, SERIES_TABLES, build)
 
@@ -84,8 +99,8 @@ def bess_kpis(api: ApiDep, request: Request, query: Annotated[WindowQuery, Query
 
 def one_series(
     api: Api, device: DeviceInfo, signal: str, start: datetime, end: datetime, max_points: int, level: str | None
-) -> tuple[dict[str, Any], pl.DataFrame]:
-    """Return what is said about a series, and its rows, in the device's zone.
+) -> OneSeries:
+    """Return a series in the device's zone, null where there is no value.
 
     Raises:
         TooLarge: a register has more buckets at the given level than points are wanted.
@@ -93,47 +108,41 @@ def one_series(
     info = signal_row(api.store, device.name, signal)
     if info["kind"] not in REGISTERS:
         result = load_series(api.store, device.name, signal, start, end, max_points, level, device.zone)
-        return _gauge(result, device)
+        return _gauge(api.store, result, device)
     energy = load_energy(api.store, device.name, signal, start, end, max_points, device.zone, level)
     if energy.rows.height > max_points:
         raise TooLarge(
             f"{energy.rows.height} buckets of {energy.resolution}, max_points is {max_points}: a register is not "
             "thinned; take a coarser resolution (or auto), more points or a shorter window"
         )
-    rows = in_zone(energy.rows, device.zone.key)
+    rows = without_nan(in_zone(energy.rows, device.zone.key))
     meta = {
         "device": device.name, "signal": signal, "unit": "kWh", "kind": info["kind"], "resolution": energy.resolution,
         "start": _at(start, device), "end": _at(end, device),
         "actual_start": rows["timestamp"][0] if rows.height else None, "actual_end": _at(energy.actual_end, device),
         "points_held": energy.held, "gaps": 0, "total": energy.total_kwh, "count": rows.height,
     }  # fmt: skip
-    return meta, rows
+    return OneSeries(meta, lambda: rows, lambda: rows.write_json().encode())
 
 
-def _gauge(result: SeriesResult, device: DeviceInfo) -> tuple[dict[str, Any], pl.DataFrame]:
-    frame = pl.DataFrame(
-        {
-            "timestamp": pl.Series(result.ts, dtype=pl.Int64).cast(pl.Datetime("us", "UTC")),
-            "value": pl.Series(result.mean, dtype=pl.Float64),
-            "min": pl.Series(result.low, dtype=pl.Float64),
-            "max": pl.Series(result.high, dtype=pl.Float64),
-        }
-    )
+def _gauge(store: Store, result: SeriesResult, device: DeviceInfo) -> OneSeries:
     meta = {
         "device": result.device, "signal": result.signal, "unit": result.unit, "kind": result.kind,
         "resolution": result.resolution, "start": _at(result.start, device), "end": _at(result.end, device),
         "actual_start": _at(result.actual_start, device), "actual_end": _at(result.actual_end, device),
-        "points_held": result.points_held, "gaps": result.gaps, "total": None, "count": frame.height,
+        "points_held": result.points_held, "gaps": result.gaps, "total": None, "count": int(result.ts.size),
     }  # fmt: skip
-    return meta, without_nan(in_zone(frame, device.zone.key))
+    zone = device.zone.key
+    return OneSeries(meta, lambda: points_frame(result, zone), lambda: points_json(store, result, zone))
 
 
-def _bundle_json(found: dict[str, tuple[dict[str, Any], pl.DataFrame]]) -> bytes:
-    parts = []
-    for name, (meta, frame) in found.items():
-        plain = frame.drop("signal")
-        parts.append(dump(name) + b":" + spliced(meta, "data", without_nan(plain).write_json().encode()))
-    return b"{" + b",".join(parts) + b"}"
+def _bundle_json(found: dict[str, OneSeries]) -> bytes:
+    return b"{" + b",".join(dump(n) + b":" + spliced(p.meta, "data", p.json()) for n, p in found.items()) + b"}"
+
+
+def _bundle_table(found: dict[str, OneSeries]) -> pl.DataFrame:
+    frames = [part.frame().insert_column(0, pl.lit(name).alias("signal")) for name, part in found.items()]
+    return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
 
 
 def _wanted_signals(api: Api, device: DeviceInfo, text: str | None) -> list[str]:

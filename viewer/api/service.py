@@ -111,8 +111,9 @@ class Api:
 
     def cells(self, system: str, pack: int | None = None, cell: int | None = None) -> pl.DataFrame:
         """Return the cell voltage signals (signal, pack, cell) in numeric order; `UnknownPart` names what exists."""
-        rows = self.store.frame("signals", where={"device": system}).filter(pl.col("quantity") == "cell_voltage")
-        rows = rows.select("signal", "pack", "cell").drop_nulls().sort("pack", "cell")
+        rows = self.store.derived(
+            "signals", ("cells", system), lambda: self._cells(system), lambda f: int(f.estimated_size())
+        )
         for column, value in (("pack", pack), ("cell", cell)):
             if value is None:
                 continue
@@ -121,6 +122,10 @@ class Api:
             if rows.is_empty():
                 raise UnknownPart(f"{system} has no {column} {value}; it has {_span(known)}", known)
         return rows
+
+    def _cells(self, system: str) -> pl.DataFrame:
+        rows = self.store.frame("signals", where={"device": system}).filter(pl.col("quantity") == "cell_voltage")
+        return rows.select("signal", "pack", "cell").drop_nulls().sort("pack", "cell")
 
     def window(self, device: DeviceInfo, query: WindowQuery | CellVoltageQuery) -> tuple[datetime, datetime]:
         """Return start and end (UTC, end excluded).
@@ -151,7 +156,7 @@ class Api:
             TooLarge: the answer has more rows than one answer may have.
         """
         chosen = negotiate(query.format, request.headers.get("accept"))
-        versions = ",".join(f"{t}:{self._version(t)}" for t in tables)
+        versions = ",".join(f"{t}:{self.store.edition(t)}" for t in tables)
         key = f"{request.url.path}|{query.model_dump_json()}|{chosen}|{versions}|{self._run}"
         tag = f'W/"{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}"'
         headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "accept, accept-encoding, authorization"}
@@ -191,11 +196,8 @@ class Api:
         """Return names and types of a table's columns."""
         return TABLES[table].polars_schema
 
-    def _version(self, table: str) -> int:
-        return self.store.version(table) if self.store.exists(table) else -1
 
-
-def get_api(request: Request) -> Api:
+async def get_api(request: Request) -> Api:
     """Return the API of the server that got the request."""
     return request.app.state.api
 

@@ -11,9 +11,9 @@ from viewer.components.figures import bokeh_pane
 from viewer.components.fit_chart import Slope, fit_figure
 from viewer.components.lod_chart import ChartSpec, Line, LodChart
 from viewer.components.panel import NoData, Panel
+from viewer.fit_texts import slope_text, status_of
 from viewer.pages.packpulse.data import ESTABLISHED, cell_cuts, fit_of, system_cuts
 from viewer.pages.packpulse.tab import Context
-from viewer.pages.packpulse.verdict import slope_text, status_of
 from viewer.selection import cell_name
 from viewer.session import Session
 from viewer.theme import SERIES

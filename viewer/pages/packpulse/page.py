@@ -12,6 +12,7 @@ from viewer.catalog import DeviceInfo
 from viewer.components import html
 from viewer.components.panel import problem
 from viewer.components.toolbar import Toolbar
+from viewer.fit_texts import status_of
 from viewer.pages.base import DevicePage
 from viewer.pages.packpulse.data import (
     SatGrid,
@@ -26,7 +27,6 @@ from viewer.pages.packpulse.heat_map import HeatMapTab
 from viewer.pages.packpulse.pack_trends import PackTrends
 from viewer.pages.packpulse.sat_overview import SatOverview
 from viewer.pages.packpulse.tab import Context, Tab
-from viewer.pages.packpulse.verdict import status_of
 from viewer.selection import cell_name
 from viewer.store import TableBroken, TableMissing
 

@@ -1,0 +1,146 @@
+"""The benchmark: which files, which measurements in which order, and its figures as JSON and as a table.
+
+Kinds of work alternate, each in a process of its own, so that no run warms or slows the next; figures are medians of
+CPU time, and ratios to the floor, `pyarrow.csv` alone on the same files in the same rounds. Next: `measure.py`, one
+such process; `others.py`, the same work in other tools.
+"""
+
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from energy_pipeline.bench.files import write_days, write_files
+
+ROUNDS = 3
+KINDS = ("floor", "load", "months", "append", "duckdb", "pandas", "resampler")
+SIZES = {"quick": (4, 100_000), "full": (10, 600_000)}
+DEVICE_FILES = 600
+LABELS = {
+    "floor": "pyarrow.csv parse (floor)", "load": "CSV to readings", "months": "readings to four tables",
+    "both": "CSV to readings and four tables", "duckdb": "the same work in DuckDB",
+    "pandas": "the same work in pandas and NumPy", "resampler": "pandas in chunks, one mean per bucket",
+}
+Tell = Callable[[str], None]
+
+
+def run_benchmark(size: str, tell: Tell) -> dict[str, Any]:
+    """Measure a few files against the floor and other tools (quick, full), or a device of 600 files (large)."""
+    with tempfile.TemporaryDirectory(prefix="energy-bench-") as folder:
+        figures = _large(Path(folder), tell) if size == "large" else _small(Path(folder), *SIZES[size], tell)
+    return {"size": size, "machine": machine(), **figures}
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def _child(kind: str, root: Path, number: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "energy_pipeline.bench.measure", kind, str(root), str(number)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - this interpreter
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _small(root: Path, files: int, rows: int, tell: Tell) -> dict[str, Any]:
+    tell(f"writing {files} files of {rows:,} rows")
+    paths = write_files(root / "raw" / "device", files, rows)
+    size = sum(p.stat().st_size for p in paths)
+    runs: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
+    for number in range(ROUNDS):
+        for kind in KINDS:
+            tell(f"round {number + 1} of {ROUNDS}: {kind}")
+            runs[kind].append(_child(kind, root, number))
+        for name in ("lake", "duckdb", "pandas", "resampler"):
+            shutil.rmtree(root / f"{name}{number}", ignore_errors=True)
+    total = files * rows
+    both = [load["cpu_s"] + months["cpu_s"] for load, months in zip(runs["load"], runs["months"], strict=True)]
+    cpu = {kind: _median(found, "cpu_s") for kind, found in runs.items()} | {"both": statistics.median(both)}
+    return {
+        "files": files, "rows": total, "bytes": size, "rounds": ROUNDS,
+        "ns_per_row": {kind: cpu[kind] / total * 1e9 for kind in LABELS},
+        "ratio_to_floor": {kind: cpu[kind] / cpu["floor"] for kind in LABELS},
+        "append": _append_figures(runs["append"], both),
+        "peak_memory_mb": {kind: _median(found, "peak_mb") for kind, found in runs.items()},
+        "wall_s": {kind: _median(found, "wall_s") for kind, found in runs.items()},
+    }
+
+
+def _large(root: Path, tell: Tell) -> dict[str, Any]:
+    devices = {}
+    for name, days, rows in (("3 months", 91, None), ("6 months", 182, None), ("600,000 rows a file", None, 600_000)):
+        tell(f"{name}: writing {DEVICE_FILES} files")
+        folder = root / "raw" / "device"
+        if days is not None:
+            paths = write_days(folder, DEVICE_FILES, days)
+        else:
+            paths = write_files(folder, DEVICE_FILES, rows or 0)
+        size = sum(p.stat().st_size for p in paths)
+        found: dict[str, dict[str, float]] = {}
+        for kind in ("load", "months", "append"):
+            tell(f"{name}: {kind}")
+            found[kind] = _child(kind, root, 0)
+        both = found["load"]["cpu_s"] + found["months"]["cpu_s"]
+        devices[name] = {
+            "rows": found["load"]["rows"], "bytes": size, "ns_per_row": both / found["load"]["rows"] * 1e9,
+            "wall_s": found["load"]["wall_s"] + found["months"]["wall_s"],
+            "peak_memory_mb": max(found[kind]["peak_mb"] for kind in ("load", "months")),
+            "append": _append_figures([found["append"]], [both]),
+        }
+        shutil.rmtree(root / "raw")
+        shutil.rmtree(root / "lake0")
+    return {"files": DEVICE_FILES, "devices": devices}
+
+
+def _append_figures(runs: list[dict[str, float]], full_cpu_s: list[float]) -> dict[str, float]:
+    return {
+        "bytes_parsed": runs[0]["bytes_parsed"], "months": runs[0]["months"], "cpu_s": _median(runs, "cpu_s"),
+        "share_of_full_load": _median(runs, "cpu_s") / statistics.median(full_cpu_s),
+        "peak_memory_mb": _median(runs, "peak_mb"),
+    }
+
+
+def _median(runs: list[dict[str, float]], name: str) -> float:
+    return statistics.median(run[name] for run in runs)
+
+
+def as_markdown(figures: dict[str, Any]) -> str:
+    """The figures as the tables of the README."""
+    return _large_markdown(figures) if figures["size"] == "large" else _small_markdown(figures)
+
+
+def _small_markdown(figures: dict[str, Any]) -> str:
+    lines = ["| step | CPU per raw row | ratio to the floor |", "| --- | ---: | ---: |"]
+    lines += [
+        f"| {label} | {figures['ns_per_row'][kind]:,.0f} ns | {figures['ratio_to_floor'][kind]:.1f} |"
+        for kind, label in LABELS.items()
+    ]
+    memory, append = figures["peak_memory_mb"], figures["append"]
+    lines += [
+        "",
+        f"{figures['rows']:,} rows in {figures['bytes'] / 1e6:,.0f} MB; medians of {figures['rounds']} alternating "
+        f"runs; peak memory {memory['load']:,.0f} MB loading, {memory['months']:,.0f} MB aggregating. A day appended "
+        f"to every file: exactly its {append['bytes_parsed']:,} bytes parsed, {append['months']} months computed "
+        f"again, {append['share_of_full_load']:.1%} of the CPU of the full load. {figures['machine']}.",
+    ]
+    return "\n".join(lines)
+
+
+def _large_markdown(figures: dict[str, Any]) -> str:
+    lines = [
+        f"| {figures['files']} files | rows | CPU per row | time | peak memory | a day appended |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {name} | {d['rows']:,} | {d['ns_per_row']:,.0f} ns | {d['wall_s']:,.0f} s "
+        f"| {d['peak_memory_mb']:,.0f} MB | {d['append']['share_of_full_load']:.1%} of the CPU of the full load |"
+        for name, d in figures["devices"].items()
+    ]
+    return "\n".join([*lines, "", f"One run each; {figures['machine']}."])

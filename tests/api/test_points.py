@@ -1,0 +1,85 @@
+"""Points that are joined from kept texts are those of the table, byte for byte, in every window."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from energy_pipeline.settings import Settings
+from viewer import series as module
+from viewer.api.points import PIECE, points_frame, points_json
+from viewer.series import Columns, SeriesResult, load_series
+from viewer.store import Store
+
+ZONE = "Europe/Berlin"
+
+
+def planted(monkeypatch: pytest.MonkeyPatch, store: Store, plan: object, columns: Columns, points: int) -> SeriesResult:
+    """Thin `columns` as if they were the 5-minute level of a signal."""
+    monkeypatch.setattr(module, "_level", lambda *_: columns)
+    return load_series(store, "m1", "com_ap", plan.start, plan.end + timedelta(days=400), points, level="5min")
+
+
+def columns_with_faults(plan: object, n: int = 3 * PIECE + 5) -> Columns:
+    """Random values, NaN in places and in runs, equal neighbours, three gaps, the autumn hour that comes twice."""
+    rng = np.random.default_rng(11)
+    ts = module.to_us(plan.start) + np.arange(n, dtype=np.int64) * 300_000_000
+    for at in (700, PIECE, 2 * PIECE - 1):
+        ts[at:] += 7_200_000_000
+    mean = np.round(rng.normal(0, 3, n), 2) / 3
+    low, high = mean - np.round(rng.random(n)), mean + rng.random(n)
+    for values in (mean, low, high):
+        values[50:90] = np.nan
+        values[rng.integers(0, n, 40)] = np.nan
+    low[1000:1010] = -5.5
+    return Columns(ts, mean, low, high)
+
+
+@pytest.mark.parametrize("points", [100, 997, 3000, 6000, 20_000])
+def test_joined_texts_are_the_rows_of_the_table(
+    monkeypatch: pytest.MonkeyPatch, store: Store, plan: object, points: int
+) -> None:
+    result = planted(monkeypatch, store, plan, columns_with_faults(plan), points)
+    assert result.gaps == 3
+    expected = points_frame(result, ZONE).write_json().encode()
+    assert points_json(store, result, ZONE) == expected
+    assert points_json(store, result, ZONE) == expected
+    assert points_json(store, replace(result, trace=None), ZONE) == expected
+    rows = json.loads(expected)
+    assert [r["min"] for r in rows] == [None if v != v else v for v in result.low.tolist()]
+    assert [r["max"] for r in rows] == [None if v != v else v for v in result.high.tolist()]
+
+
+@pytest.mark.parametrize("first", [0, 1, PIECE - 1, PIECE, 5000])
+def test_windows_that_begin_and_end_anywhere_are_the_rows_of_the_table(
+    store: Store, settings: Settings, plan: object, first: int
+) -> None:
+    start = plan.start + timedelta(minutes=5 * first)
+    for span, points in ((1, 6000), (700, 400), (PIECE, 900), (3 * PIECE, 6000)):
+        end = start + timedelta(minutes=5 * span)
+        result = load_series(store, "m1", "com_ap", start, end, points, level="5min", zone=settings.zone_of("m1"))
+        assert points_json(store, result, ZONE) == points_frame(result, ZONE).write_json().encode()
+
+
+def test_a_window_without_points_is_an_empty_list(store: Store, plan: object) -> None:
+    long_ago = plan.start - timedelta(days=400)
+    result = load_series(store, "m1", "com_ap", long_ago, long_ago + timedelta(days=3), 500)
+    assert points_json(store, result, ZONE) == b"[]"
+
+
+def test_each_zone_has_its_own_texts(store: Store, plan: object) -> None:
+    result = load_series(store, "m1", "com_ap", plan.start, plan.start + timedelta(days=3), 500)
+    here, there = (json.loads(points_json(store, result, z))[0]["timestamp"] for z in (ZONE, "Asia/Kolkata"))
+    assert (here[-6:], there[-6:]) == ("+02:00", "+05:30")
+
+
+def test_texts_belong_to_the_arrays_they_were_made_of(
+    monkeypatch: pytest.MonkeyPatch, store: Store, plan: object
+) -> None:
+    one = columns_with_faults(plan)
+    other = Columns(one.ts, one.mean + 1, one.low + 1, one.high + 1)
+    for columns in (one, other):
+        result = planted(monkeypatch, store, plan, columns, 500)
+        assert points_json(store, result, ZONE) == points_frame(result, ZONE).write_json().encode()
