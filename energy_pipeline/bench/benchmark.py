@@ -17,17 +17,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from energy_pipeline.bench.files import write_days, write_files
 
 ROUNDS = 3
-KINDS = ("floor", "load", "months", "append", "duckdb", "pandas", "resampler")
+KINDS = ("floor", "load", "months", "append", "duckdb", "numpy", "pandas", "resampler")
 SIZES = {"quick": (4, 100_000), "full": (10, 600_000)}
 DEVICE_FILES = 600
 LABELS = {
     "floor": "pyarrow.csv parse (floor)", "load": "CSV to readings", "months": "readings to four tables",
     "both": "CSV to readings and four tables", "duckdb": "the same work in DuckDB",
-    "pandas": "the same work in pandas and NumPy", "resampler": "pandas in chunks, one mean per bucket",
+    "pandas": "the same work in pandas", "numpy": "the same, its inner part in NumPy",
+    "resampler": "pandas in chunks, one mean per bucket",
 }
+SAME_WORK = ("duckdb", "numpy", "pandas")
 Tell = Callable[[str], None]
 
 
@@ -58,7 +62,9 @@ def _small(root: Path, files: int, rows: int, tell: Tell) -> dict[str, Any]:
         for kind in KINDS:
             tell(f"round {number + 1} of {ROUNDS}: {kind}")
             runs[kind].append(_child(kind, root, number))
-        for name in ("lake", "duckdb", "pandas", "resampler"):
+            if kind == "months":
+                ours = _our_sums(root, number)
+        for name in ("lake", "duckdb", "numpy", "pandas", "resampler"):
             shutil.rmtree(root / f"{name}{number}", ignore_errors=True)
     total = files * rows
     both = [load["cpu_s"] + months["cpu_s"] for load, months in zip(runs["load"], runs["months"], strict=True)]
@@ -68,9 +74,22 @@ def _small(root: Path, files: int, rows: int, tell: Tell) -> dict[str, Any]:
         "ns_per_row": {kind: cpu[kind] / total * 1e9 for kind in LABELS},
         "ratio_to_floor": {kind: cpu[kind] / cpu["floor"] for kind in LABELS},
         "append": _append_figures(runs["append"], both),
+        "difference_of_sums": {name: _difference(runs[name][-1], ours) for name in SAME_WORK},
         "peak_memory_mb": {kind: _median(found, "peak_mb") for kind, found in runs.items()},
         "wall_s": {kind: _median(found, "wall_s") for kind, found in runs.items()},
     }
+
+
+def _our_sums(root: Path, number: int) -> dict[str, float]:
+    from energy_pipeline.resources.lake import Lake
+
+    rows = Lake(str(root / f"lake{number}")).scan("resolution_1d", "device")
+    return rows.select(pl.col("n", "covered_s", "integral").sum()).collect().row(0, named=True)
+
+
+def _difference(theirs: dict[str, float], ours: dict[str, float]) -> float:
+    """Largest relative difference of readings, held time and integral."""
+    return max(abs(theirs[name] - value) / abs(value) for name, value in ours.items())
 
 
 def _large(root: Path, tell: Tell) -> dict[str, Any]:
@@ -128,7 +147,10 @@ def _small_markdown(figures: dict[str, Any]) -> str:
         f"{figures['rows']:,} rows in {figures['bytes'] / 1e6:,.0f} MB; medians of {figures['rounds']} alternating "
         f"runs; peak memory {memory['load']:,.0f} MB loading, {memory['months']:,.0f} MB aggregating. A day appended "
         f"to every file: exactly its {append['bytes_parsed']:,} bytes parsed, {append['months']} months computed "
-        f"again, {append['share_of_full_load']:.1%} of the CPU of the full load. {figures['machine']}.",
+        f"again, {append['share_of_full_load']:.1%} of the CPU of the full load. Sums of readings, held time and "
+        "integral differ from ours by "
+        + ", ".join(f"{figures['difference_of_sums'][name]:.1g} ({name})" for name in SAME_WORK)
+        + f". {figures['machine']}.",
     ]
     return "\n".join(lines)
 

@@ -153,7 +153,7 @@ def _other(name: str, root: Path, number: int) -> Callable[[], Counted]:
 
 KINDS: dict[str, Callable[[Path, int], Callable[[], Counted | None]]] = {
     "floor": _floor, "load": _load, "months": _months, "append": _append,
-    **{name: partial(_other, name) for name in ("duckdb", "pandas", "resampler")},
+    **{name: partial(_other, name) for name in ("duckdb", "numpy", "pandas", "resampler")},
 }
 
 

@@ -1,11 +1,13 @@
 """The same work in other tools, for comparison: DuckDB, pandas, and a chunked pandas resampler.
 
 DuckDB and pandas keep the readings, turn local times into UTC, drop repeats, cut held time at bucket borders and write
-the four tables with the columns of ours (but without registers, refused rows, ledger and accounting, which they would
-need besides). The resampler does what is often written first: chunks of a file, one mean per bucket. Written to be
-fast in their own idiom, not to lose. Next: `measure.py` runs them and compares their sums with ours.
+the four tables with the columns of ours (but without registers, refused rows, ledger and accounting). pandas is there
+twice: as its user guide writes it, and with the inner part in NumPy. The resampler does what is often written first:
+chunks of a file, one mean per bucket. Written to be fast in their own idiom, not to lose.
+Next: `measure.py` runs them, `benchmark.py` compares their sums with ours.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +77,16 @@ def with_duckdb(paths: list[Path], out: Path) -> None:
 
 
 def with_pandas(paths: list[Path], out: Path) -> None:
-    """Readings and four tables of every file with vectorised pandas."""
+    """Readings and four tables of every file as the pandas user guide writes it: index, reindex, ffill, groupby."""
+    _with_pandas(paths, out, _fine_by_reindex)
+
+
+def with_numpy(paths: list[Path], out: Path) -> None:
+    """The same with held time cut by hand on NumPy arrays."""
+    _with_pandas(paths, out, _fine_by_arrays)
+
+
+def _with_pandas(paths: list[Path], out: Path, make_fine: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for path in paths:
         frame = pd.read_csv(path)
@@ -84,7 +95,7 @@ def with_pandas(paths: list[Path], out: Path) -> None:
         rows = pd.DataFrame({"signal": path.stem, "ts": utc, "value": frame[path.stem]})
         rows = rows.dropna().drop_duplicates("ts").sort_values("ts", ignore_index=True)
         rows.to_parquet(out / f"{path.stem}-readings.parquet", compression="zstd")
-        fine = _pandas_fine(rows)
+        fine = make_fine(rows)
         fine.to_parquet(out / f"{path.stem}-5min.parquet", compression="zstd")
         local = fine.index.tz_convert(ZONE)
         for level, rule in (("15min", "15min"), ("1h", "h"), ("1d", "D")):
@@ -92,7 +103,25 @@ def with_pandas(paths: list[Path], out: Path) -> None:
             _pandas_coarse(fine, bucket).to_parquet(out / f"{path.stem}-{level}.parquet", compression="zstd")
 
 
-def _pandas_fine(rows: pd.DataFrame) -> pd.DataFrame:
+def _fine_by_reindex(rows: pd.DataFrame) -> pd.DataFrame:
+    value = rows.set_index("ts")["value"]
+    hold = pd.Timedelta(seconds=HOLD_S)
+    ends = value.index[:-1][np.diff(value.index) > hold] + hold  # a reading holds no longer; there it ends
+    last = value.index[-1] + hold
+    borders = pd.date_range(value.index[0].floor("5min"), last, freq="5min")
+    cuts = value.index.union(borders).union(ends).union([last])
+    held = value.reindex(cuts).ffill()
+    length = pd.Series(cuts, cuts).shift(-1).sub(pd.Series(cuts, cuts)).dt.total_seconds()
+    since = pd.Series(cuts.where(cuts.isin(value.index)), cuts).ffill()
+    held = held[(pd.Series(cuts, cuts) - since < hold) & length.notna()]
+    seconds = length[held.index]
+    pieces = pd.DataFrame({"covered_s": seconds, "integral": held * seconds, "integral_sq": held**2 * seconds})
+    sums = pieces.groupby(pieces.index.floor("5min")).sum()
+    marks = value.groupby(value.index.floor("5min")).agg(["count", "min", "max", "first", "last"])
+    return sums.join(marks.rename(columns={"count": "n"})).fillna({"n": 0})
+
+
+def _fine_by_arrays(rows: pd.DataFrame) -> pd.DataFrame:
     ts, value = rows["ts"].dt.tz_localize(None).to_numpy("datetime64[us]").astype(np.int64), rows["value"].to_numpy()
     fine, hold = 300_000_000, HOLD_S * 1_000_000
     until = np.minimum(np.append(ts[1:], ts[-1] + hold), ts + hold)
