@@ -48,6 +48,7 @@ from energy_pipeline.resources.lake import (
     numbers_of,
     scan_table,
 )
+from energy_pipeline.resources.lake_errors import storage
 from energy_pipeline.resources.parquet_parts import Part, signal_column
 from energy_pipeline.resources.raw_files import RawFile
 from energy_pipeline.schemas import TABLES
@@ -402,15 +403,16 @@ class _Load:
         if self.plan.forget:  # torn rows of long files belong to no signal
             condition += f" OR (signal IS NULL AND path IN ({_quoted(self.plan.forget)}))"
         condition += ")"
-        if not self.rejects:
-            if handle.file_uris(file_pruning_predicate=[("device", "=", self.device)]):
-                handle.delete(condition)
-            return
-        frame = pl.concat([r.select(*REJECT_SCHEMA, "path") for r in self.rejects]).with_columns(
-            pl.lit(self.device).alias("device"), pl.lit(self.number).alias("load"),
-            pl.from_epoch("ts", time_unit="us").dt.replace_time_zone("UTC"),
-        )
-        write_deltalake(handle, table.conform(frame).to_arrow(), mode="overwrite", predicate=condition)
+        with storage(table.name, handle.table_uri):
+            if not self.rejects:
+                if handle.file_uris(file_pruning_predicate=[("device", "=", self.device)]):
+                    handle.delete(condition)
+                return
+            frame = pl.concat([r.select(*REJECT_SCHEMA, "path") for r in self.rejects]).with_columns(
+                pl.lit(self.device).alias("device"), pl.lit(self.number).alias("load"),
+                pl.from_epoch("ts", time_unit="us").dt.replace_time_zone("UTC"),
+            )
+            write_deltalake(handle, table.conform(frame).to_arrow(), mode="overwrite", predicate=condition)
 
     def _months_to_rewrite(self) -> set[str]:
         months: set[str] = set()

@@ -4,6 +4,7 @@ The environment is read here and nowhere else under `assets/`. Next: `resources/
 """
 
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from dagster import ConfigurableResource
 from pydantic import Field
@@ -48,5 +49,5 @@ class SiteResource(ConfigurableResource):
         signals = lake_of(settings).read("signals", device)
         return DeviceContext(
             device, settings.zone_of(device), settings.battery_of(device), settings.meter, signals,
-            settings.site_meter_of(device), settings.tariff_of(device),
+            settings.site_meter_of(device), settings.tariff_of(device), ZoneInfo(settings.zone),
         )

@@ -1,6 +1,10 @@
 """A load that dies between any two commits, or meets another one, is repaired by the next: tables as if undisturbed."""
 
+import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from signal import SIGKILL
 
 import pytest
 
@@ -8,6 +12,8 @@ from energy_pipeline.loading import load as load_module
 from energy_pipeline.loading.load import _Load, load_device
 from energy_pipeline.resources import lake as lake_module
 from tests.conftest import NOW_S, Site, assert_closed, assert_same_tables, csv_text
+from tests.crash.plants import copy_of
+from tests.crash.witness import ROOT
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -95,6 +101,39 @@ def test_a_load_that_dies_at_any_commit_is_repaired_by_the_next(site, stage, mon
         assert_same_tables(plant.tables(resolution=False), expected)
         assert plant.due() == months
     assert died == 5
+
+
+LOAD_TABLES = ("rejected_readings", "readings", "counter_events", "signals", "source_files")
+
+
+@pytest.mark.slow
+def test_ten_processes_killed_at_named_commits_leave_readable_tables_and_are_made_good(site):
+    expected = undisturbed(site, "append").tables(resolution=False)
+    template = site()
+    fill(template, "first")
+    template.load()
+    fill(template, "append")
+    old = template.readings()
+    moments = [(table, after) for table in LOAD_TABLES for after in (False, True)]
+    plants, killed = [], []
+    for table, after in moments:
+        plant = copy_of(template.folder, template.folder.parent / f"{table}-{after}")
+        process = subprocess.Popen([sys.executable, "-m", "tests.crash.die_at"], cwd=ROOT, stdin=subprocess.PIPE)
+        job = {"folder": str(plant.folder), "table": table, "after": after}
+        process.stdin.write(json.dumps(job).encode() + b"\n")
+        process.stdin.close()
+        plants.append(plant)
+        killed.append(process)
+        if len(killed) % 2 == 0:
+            killed[-2].wait(60)
+    assert [process.wait(60) for process in killed] == [-SIGKILL] * 10
+    for (table, after), plant in zip(moments, plants, strict=True):
+        is_new = (table, after) not in {(LOAD_TABLES[0], False), (LOAD_TABLES[0], True), (LOAD_TABLES[1], False)}
+        assert plant.readings().equals(old) != is_new, (table, after)
+        plant.load()
+        assert plant.load().load == 0
+        assert_closed(plant)
+        assert_same_tables(plant.tables(resolution=False), expected)
 
 
 def test_a_repair_parses_nothing_again(site, monkeypatch):
