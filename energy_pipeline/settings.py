@@ -19,10 +19,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 # Raised whenever a computation changes what it writes: every month of every device is then due again. A change of a
 # table's columns needs no number: `_schema_digest` sees it.
-COMPUTE_VERSION = 1
+COMPUTE_VERSION = 2
 NAME = r"^[A-Za-z0-9._-]+$"
 SETTINGS_FILE = "energy.toml"
 ENV_SETTINGS, ENV_ROOTS, ENV_LAKE = "ENERGY_SETTINGS", "METER_ROOTS", "ENERGY_LAKE"
+ENV_WEBHOOK = "ENERGY_ALERT_WEBHOOK"
 
 
 class SettingsError(ValueError):
@@ -184,6 +185,9 @@ class BatterySettings(_Model):
     quality_annual_mv: tuple[float, float] = Field((3.0, 10.0), description="the same for offsets [mV]")
     quality_cycle_percent: tuple[float, float] = Field((0.01, 0.05), description="very good, moderate below [%/cycle]")
     projection_max_ratio: float = Field(3.0, gt=0, description="cycles ahead over cycles seen, beyond: no number")
+    end_of_life_percent: float = Field(
+        80.0, gt=0, lt=100, description="end of life: capacity at this share of its own start [%]"
+    )
     anchor_full_mv: float = Field(5.0, gt=0, description="full: highest cell within this of the month's level [mV]")
     anchor_max_h: float = Field(72.0, gt=0, description="longest way from one anchor to the next [h]")
     anchor_soc_gap: float = Field(2.0, gt=0, description="SOC may change this much between segments [points]")
@@ -193,11 +197,25 @@ class BatterySettings(_Model):
     capacity_min_values: int = Field(8, ge=1)
     capacity_soc_points: float = Field(80.0, gt=0)
     current_quantum_a: float = Field(0.1, gt=0, description="step of the current sensor [A]")
+    zero_unknown_a: float = Field(
+        1.0, ge=0, description="standard uncertainty of the current's zero where none was read at rest [A]"
+    )
     voltage_quantum_mv: float = Field(1.0, gt=0, description="step of the cell voltages [mV]")
     round_trip_efc: float = Field(7.0, gt=0)
     round_trip_soc: float = Field(2.0, gt=0, description="windows close within this difference of SOC [points]")
     soc_hysteresis: float = Field(3.0, gt=0, description="turns of SOC smaller than this do not count [points]")
-    efc_difference_percent: float = Field(5.0, gt=0)
+    efc_difference_percent: float = Field(5.0, gt=0, description="counts of cycles that differ by more are flagged [%]")
+    efc_compare_from: float = Field(5.0, gt=0, description="full cycles from which the counts are compared [1]")
+    soh_flat_days: int = Field(270, ge=30, description="a BMS health that stands still for this long is `flat` [d]")
+    soh_flat_efc: float = Field(100.0, gt=0, description="while at least this many full cycles were made [1]")
+    soh_jump_points: float = Field(3.0, gt=0, description="a larger change of BMS health in a day is a `jump` [points]")
+    soh_difference_points: float = Field(
+        5.0, gt=0, description="BMS health and measured capacity, each against its start, `differ` from here [points]"
+    )
+    comparisons: bool = Field(
+        True, description="false leaves out what is only shown beside the fit: Newey-West, Mann-Kendall, intervals of "
+        "Theil-Sen, bootstrap, quadratic term"
+    )
     recent_days: int = Field(30, ge=1, description="`last 30 days` of the figures of a cell")
     rest_compare_s: float = Field(3600.0, gt=0, description="cells at rest are compared this long after the end [s]")
     outlier_z: float = Field(5.0, gt=0)
@@ -225,6 +243,27 @@ class BatterySettings(_Model):
     )
     explained_max_vif: float = Field(5.0, gt=1, description="factors that others explain beyond this are not shown")
     soc_bins: tuple[float, float] = Field((20.0, 80.0), description="borders of the SOC bins [%]")
+    resistance_min_weeks: int = Field(13, ge=5, description="weekly medians before a trend of resistance is shown")
+    resistance_verdict_weeks: int = Field(26, ge=5, description="weekly medians before a verdict on it is given")
+    delta_resistance_percent_per_year: float = Field(5.0, gt=0, description="a smaller trend is none [%/year]")
+    resistance_min_spread: tuple[float, float, float] = Field(
+        (2.0, 5.0, 2.0), description="smallest spread (p90 − p10) of temperature [K], delay [s], SOC [points] to adjust"
+    )
+    auxiliary_base_c: float = Field(15.0, description="warm and cold days of the auxiliaries count from here [°C]")
+    auxiliary_min_days: int = Field(60, ge=20, description="days before the auxiliaries are explained")
+    auxiliary_min_spread: tuple[float, float] = Field(
+        (3.0, 0.2), description="smallest spread (p90 − p10) of temperature [K] and of throughput [full cycles per day]"
+    )
+    round_trip_coverage: float = Field(
+        0.98, gt=0, le=1, description="data of every day of an AC window must cover this share [1]"
+    )
+    outside_warmest_h: tuple[float, float] = Field(
+        (11.5, 18.5), description="hours of the place's clock in which days are warmest; else the clock is wrong [h]"
+    )
+    outside_min_swing_k: float = Field(1.0, gt=0, description="days with a smaller daily swing say nothing [K]")
+    evidence_min_days: int = Field(20, ge=5, description="days before the clock is judged by temperature")
+    schedule_days: int = Field(21, ge=7, description="days before and after a night of change that are compared")
+    schedule_min_days: int = Field(6, ge=3, description="days with a first charge needed on either side")
 
     def voltage(self, name: str) -> float:
         """Return `full_median_cell_v` or `empty_cell_v`, from the settings or the chemistry's default [V]."""
@@ -304,6 +343,30 @@ class Device(_Model):
     site_meter: Name | None = Field(None, description="meter that measures this battery's grid connection")
 
 
+class OperationSettings(_Model):
+    """How the site is watched; nothing here shapes a table."""
+
+    webhook: str = Field(
+        "", pattern=r"^(https?://\S+)?$",
+        description="address that gets one POST per alert; the environment variable ENERGY_ALERT_WEBHOOK wins, and is "
+        "the place for an address that holds a secret; empty: alerts are only logged and kept in `alerts`",
+    )
+    webhook_timeout_s: float = Field(5.0, gt=0, le=60, description="longest wait for one answer [s]")
+    webhook_attempts: int = Field(3, ge=1, le=10, description="attempts per alert and run, with growing pauses")
+    fresh_warn_h: float = Field(48.0, gt=0, description="`readings` without a load for so long are shown as late [h]")
+    fresh_fail_h: float = Field(96.0, gt=0, description="and as overdue [h]")
+    coverage_good: float = Field(0.9, gt=0, le=1, description="share of the time with data that is shown as good [1]")
+    coverage_poor: float = Field(0.5, ge=0, le=1, description="and below which it is shown as poor [1]")
+    sensor_interval_s: int = Field(30, ge=1, description="shortest time between two looks at the folders [s]")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "OperationSettings":
+        if self.fresh_warn_h >= self.fresh_fail_h:
+            msg = f"fresh_warn_h = {self.fresh_warn_h} must be smaller than fresh_fail_h = {self.fresh_fail_h}"
+            raise ValueError(msg)
+        return self
+
+
 class EventRule(_Model):
     """A person's decision on one counter event."""
 
@@ -334,6 +397,7 @@ class Settings(_Model):
     battery: BatterySettings = BatterySettings()
     meter: MeterSettings = MeterSettings()
     tariff: Tariff | None = Field(None, description="block `[tariff]`; without it there are no costs")
+    operation: OperationSettings = OperationSettings()
     device: tuple[Device, ...] = ()
     source: tuple[Source, ...] = ()
     signal: tuple[SignalRule, ...] = ()
@@ -393,7 +457,7 @@ class Settings(_Model):
         return _digest(
             self.zone_of(device).key, self.battery_of(device).model_dump(mode="json"),
             self.meter.model_dump(mode="json"), self.reading_digest(device), COMPUTE_VERSION, _schema_digest(),
-            self.site_meter_of(device), None if tariff is None else tariff.model_dump(mode="json"),
+            self.site_meter_of(device), None if tariff is None else tariff.model_dump(mode="json"), self.zone,
         )
 
 
@@ -435,6 +499,8 @@ def load_settings(
         raw["roots"] = [r.strip() for r in env[ENV_ROOTS].split(",") if r.strip()]
     if env.get(ENV_LAKE):
         raw["lake"] = env[ENV_LAKE]
+    if env.get(ENV_WEBHOOK) and isinstance(raw.get("operation", {}), dict):
+        raw["operation"] = {**raw.get("operation", {}), "webhook": env[ENV_WEBHOOK]}
     raw.update({k: v for k, v in options.items() if v is not None})
     try:
         return Settings.model_validate(raw)
@@ -470,5 +536,8 @@ def _explain(error: ValidationError, path: object) -> str:
     lines = [f"wrong settings {where}:"]
     for e in error.errors():
         key = ".".join(str(p) for p in e["loc"]) or "(whole)"
-        lines.append(f"  {key}: found {e.get('input')!r}; {e['msg']}")
+        found = e.get("input")
+        if "webhook" in key or (isinstance(found, Mapping) and "webhook" in found):
+            found = "(not shown: an address may hold a secret)"
+        lines.append(f"  {key}: found {found!r}; {e['msg']}")
     return "\n".join(lines)

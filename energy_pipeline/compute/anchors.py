@@ -57,7 +57,10 @@ def mark_anchors(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame
 
 
 def anchored_charges(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
-    """Return one row per way between opposite anchors: `day` it ends, `kind`, `q_ah`, `hours`, `swing` of SOC.
+    """Return one row per way between opposite anchors.
+
+    Columns: `day` it ends, `kind`, `q_ah`, `hours`, `swing` of SOC, and `zero_known`, whether a zero of the current was
+    read at rest for every segment of it.
 
     A way counts when current covers its segments, SOC does not change between them, and it is not too long.
     """
@@ -76,8 +79,11 @@ def anchored_charges(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataF
             kind = "charge" if anchor[b] == FULL else "discharge"
             soc = (cycles["soc_end"][a], cycles["soc_end"][b])
             swing = abs(soc[1] - soc[0]) if None not in soc else None
-            rows.append({"day": cycles["day"][b], "kind": kind, "q_ah": abs(q), "hours": hours, "swing": swing})
-    kinds = {"day": pl.Date, "kind": pl.String, "q_ah": pl.Float64, "hours": pl.Float64, "swing": pl.Float64}
+            zero = cycles["zero_current_a"][a + 1 : b + 1].null_count() == 0
+            rows.append({"day": cycles["day"][b], "kind": kind, "q_ah": abs(q), "hours": hours, "swing": swing,
+                         "zero_known": zero})
+    kinds = {"day": pl.Date, "kind": pl.String, "q_ah": pl.Float64, "hours": pl.Float64, "swing": pl.Float64,
+             "zero_known": pl.Boolean}
     return pl.DataFrame(rows, schema=kinds)
 
 
@@ -104,10 +110,13 @@ def _sound(way: pl.DataFrame, battery: BatterySettings) -> bool:
 def rolling_capacity(values: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
     """Return per day: `q_anchor_median_ah` over the last days, its standard error, and the number of values.
 
-    Error: scatter of the median, and half the current's quantum over the duration where only one direction is seen
-    (in the mean of charge and discharge an error of the zero cancels).
+    Error: scatter of the median; half the current's quantum over the duration where only one direction is seen (in the
+    mean of charge and discharge an error of the zero cancels); and, for the share of the values for which no zero was
+    read at rest, the set uncertainty of an unknown zero over the time by which the two directions differ, or over the
+    whole duration where only one is seen. The last is common to all values: their number does not make it smaller.
     """
     rows = []
+    blind = ~values["zero_known"].to_numpy().astype(bool)
     number = values["day"].cast(pl.Int32).to_numpy()
     q, kind, hours = values["q_ah"].to_numpy(), (values["kind"] == "charge").to_numpy(), values["hours"].to_numpy()
     for day in np.unique(number):
@@ -116,14 +125,24 @@ def rolling_capacity(values: pl.DataFrame, battery: BatterySettings) -> pl.DataF
             continue
         up, down = q[k & kind], q[k & ~kind]
         parts = [float(np.median(p)) for p in (up, down) if len(p)]
+        unknown = battery.zero_unknown_a * float(blind[k].mean()) * _hours_apart(hours[k], kind[k])
         zero = battery.current_quantum_a / np.sqrt(12.0) * float(np.median(hours[k])) * (len(parts) == 1)
-        error = float(np.hypot(_median_error(up, down), zero))
-        rows.append({"number": int(day), "median": float(np.mean(parts)), "error": error, "n": int(k.sum())})
-    frame = pl.DataFrame(rows, schema={"number": pl.Int32, "median": pl.Float64, "error": pl.Float64, "n": pl.Int32})
+        error = float(np.sqrt(_median_error(up, down) ** 2 + zero**2 + unknown**2))
+        rows.append({"number": int(day), "median": float(np.mean(parts)), "error": error, "n": int(k.sum()),
+                     "known": 1.0 - float(blind[k].mean())})
+    kinds = {"number": pl.Int32, "median": pl.Float64, "error": pl.Float64, "n": pl.Int32, "known": pl.Float64}
+    frame = pl.DataFrame(rows, schema=kinds)
     return frame.select(
         pl.col("number").cast(pl.Date).alias("day"), pl.col("median").alias("q_anchor_median_ah"),
         pl.col("error").alias("q_anchor_error_ah"), pl.col("n").alias("q_anchor_values"),
+        pl.col("known").alias("q_anchor_zero_known"),
     )
+
+
+def _hours_apart(hours: Float, is_charge: Float) -> float:
+    """Return the hours over which an error of the zero enters the mean of both directions (or the only one)."""
+    parts = [float(np.median(hours[k])) for k in (is_charge.astype(bool), ~is_charge.astype(bool)) if k.any()]
+    return abs(parts[0] - parts[1]) / 2.0 if len(parts) == 2 else parts[0]
 
 
 def _median_error(up: Float, down: Float) -> float:

@@ -7,6 +7,7 @@ reads at rest is taken off. Next: `cycle_counts.py` and `rainflow.py`, which add
 import numpy as np
 import polars as pl
 
+from energy_pipeline.compute.alarms import alarm_signals
 from energy_pipeline.compute.battery_series import (
     SECOND_US,
     Float,
@@ -24,6 +25,7 @@ from energy_pipeline.compute.battery_series import (
 )
 from energy_pipeline.compute.charge_cycles import PackReadings, hold_us, power_context, read_pack
 from energy_pipeline.compute.context import DeviceContext
+from energy_pipeline.compute.day_sides import ac_columns, covered_spans, outside_columns, overlap_hours
 from energy_pipeline.compute.rainflow import join_points
 from energy_pipeline.compute.segments import current_states
 from energy_pipeline.schemas.battery_parts import BATTERY_DAYS, SOC_TURNING_POINTS
@@ -61,12 +63,19 @@ def build_battery_days(
     days = local_days(np.arange(begin, end, 6 * 3600 * SECOND_US), ctx.zone).unique().sort().to_list()
     limits = np.array([day_limits(d, ctx.zone) for d in days], dtype=np.int64)
     a, b = limits[:, 0], limits[:, 1]
+    faults = _fault_spans(ctx, readings)
+    valid = _valid_spans(ctx, pack, readings)
     frame = pl.DataFrame({"day": days, "hours_day": (b - a) / SECOND_US / HOURS}).with_columns(
         pl.Series("hours_current", covered(pack.current, pack.hold_us).over(a, b) / HOURS),
         pl.Series("hours_soc", covered(pack.soc, pack.hold_us).over(a, b) / HOURS),
         pl.Series("hours_cells", _first_cell(ctx, readings, a, b)),
-        pl.Series("hours_fault", _fault_hours(ctx, readings, a, b)),
+        pl.Series("hours_fault", _hours(faults, a, b)),
+        pl.Series("hours_valid", _hours(valid, a, b)),
+        pl.Series("hours_available", _available(valid, faults, a, b)),
+        pl.Series("soc_end", pack.soc.held(b, pack.hold_us)),
         *_flows(ctx, pack, a, b, charge_cycles),
+        *ac_columns(ctx, readings, pack, _charge_sign(ctx, charge_cycles), a, b),
+        *outside_columns(ctx, readings, a, b),
         pl.lit(ctx.device).alias("device"), pl.lit(month).alias("month"),
     )
     seen = _readings(pack.current, a, b) + _readings(pack.soc, a, b) > 0
@@ -109,8 +118,7 @@ def _flow(
     zero = np.where(time_rest > HOURS, zero, np.nan)
     days = np.clip(np.searchsorted(a, current.ts, side="right") - 1, 0, len(a) - 1)
     true = (current.value - np.nan_to_num(zero)[days]) * active
-    signs = charge_cycles["file_sign"].drop_nulls()
-    sign = ctx.battery.current_sign or (int(signs[0]) if len(signs) else 0)
+    sign = _charge_sign(ctx, charge_cycles)
     ways = (sign, -sign)
     out: list[Float] = [
         HeldIntegral.of(current, hold, np.maximum(way * true, 0.0)).over(a, b) / HOURS for way in ways
@@ -133,20 +141,58 @@ def _first_cell(ctx: DeviceContext, readings: pl.LazyFrame, a: Int, b: Int) -> F
     return covered(read_one(readings, name), hold_us(ctx, name)).over(a, b) / HOURS
 
 
-def _fault_hours(ctx: DeviceContext, readings: pl.LazyFrame, a: Int, b: Int) -> Float:
-    """Return the hours in which any alarm flag or error code is set; NaN where there is no such signal."""
-    names = ctx.names("alarm_flag") + ctx.names("error_code")
+def _charge_sign(ctx: DeviceContext, charge_cycles: pl.DataFrame) -> int:
+    """Return the sign of charging in the file: of the settings, else as found in the month; 0 if not known."""
+    signs = charge_cycles["file_sign"].drop_nulls()
+    return ctx.battery.current_sign or (int(signs[0]) if len(signs) else 0)
+
+
+def _valid_spans(ctx: DeviceContext, pack: PackReadings, readings: pl.LazyFrame) -> Int:
+    """Return the spans in which current (or power), SOC and the first cell have data, as far as they are measured."""
+    cell = ctx.name("cell_voltage")
+    parts = [(pack.current, pack.hold_us), (pack.soc, hold_us(ctx, ctx.name("soc")))]
+    parts.append((read_one(readings, cell), hold_us(ctx, cell)))
+    found = [covered_spans(series, hold) for series, hold in parts if len(series)]
+    spans = found[0]
+    for other in found[1:]:
+        spans = intersect_spans(spans, other)
+    return spans
+
+
+def _hours(spans: Int | None, a: Int, b: Int) -> Float:
+    return np.full(len(a), np.nan) if spans is None else overlap_hours(spans, a, b)
+
+
+def _available(valid: Int, faults: Int | None, a: Int, b: Int) -> Float:
+    """Return the hours with data and without a fault; NaN where no flag says whether there is one."""
+    if faults is None:
+        return np.full(len(a), np.nan)
+    return overlap_hours(valid, a, b) - overlap_hours(intersect_spans(valid, faults), a, b)
+
+
+def _fault_spans(ctx: DeviceContext, readings: pl.LazyFrame) -> Int | None:
+    """Return the spans in which any alarm flag or error code is set; None where there is no such signal."""
     spans = []
-    for name, series in read_groups(readings, names):
+    for name, series in read_groups(readings, alarm_signals(ctx)):
         hold = hold_us(ctx, name)
         on = np.flatnonzero(series.value != 0)
         following = np.append(series.ts[1:], series.ts[-1] + hold)
         spans.append(np.column_stack([series.ts[on], np.minimum(following, series.ts + hold)[on]]))
-    if not spans:
-        return np.full(len(a), np.nan)
-    merged = merge_spans(np.concatenate(spans))
-    inside = np.minimum(merged[None, :, 1], b[:, None]) - np.maximum(merged[None, :, 0], a[:, None])
-    return np.asarray(np.maximum(inside, 0).sum(axis=1) / SECOND_US / HOURS, dtype=np.float64)
+    return merge_spans(np.concatenate(spans)) if spans else None
+
+
+def intersect_spans(first: Int, second: Int) -> Int:
+    """Return what two lists of ordered, separate spans have in common."""
+    if not len(first) or not len(second):
+        return np.empty((0, 2), dtype=np.int64)
+    low = np.searchsorted(second[:, 1], first[:, 0], side="right")
+    high = np.searchsorted(second[:, 0], first[:, 1], side="left")
+    count = np.maximum(high - low, 0)
+    row = np.repeat(np.arange(len(first)), count)
+    other = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + low[row]
+    return np.column_stack([
+        np.maximum(first[row, 0], second[other, 0]), np.minimum(first[row, 1], second[other, 1])
+    ])
 
 
 def merge_spans(spans: Int) -> Int:

@@ -16,6 +16,7 @@ from energy_pipeline.compute.anchors import (
     rolling_capacity,
     with_true_charge,
 )
+from energy_pipeline.compute.capacity_findings import cycle_difference, health_findings
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.cycle_counts import count_cycles, round_trips
 from energy_pipeline.schemas.battery import CAPACITY
@@ -49,14 +50,15 @@ def build_capacity(
     first = _first_reference(values, ctx.battery)
     frame = frame.sort("day").join(_reasons(cycles), on="day", how="left")
     median = pl.col("q_anchor_median_ah")
+    frame = frame.with_columns(
+        pl.lit(ctx.device).alias("device"), pl.col("q_anchor_values").fill_null(0),
+        pl.col("efc_ah", "efc_energy", "efc_soc").forward_fill(),
+        (100.0 * median / ctx.battery.nameplate_ah).alias("soh_nameplate_percent"),
+        (100.0 * median / pl.lit(first, pl.Float64)).alias("soh_first_percent"),
+        pl.when(pl.col("q_anchor_ah").is_null()).then(pl.col("reason").fill_null("no_segment")).alias("reason"),
+    )
     return CAPACITY.conform(
-        frame.with_columns(
-            pl.lit(ctx.device).alias("device"), pl.col("q_anchor_values").fill_null(0),
-            pl.col("efc_ah", "efc_energy", "efc_soc").forward_fill(),
-            (100.0 * median / ctx.battery.nameplate_ah).alias("soh_nameplate_percent"),
-            (100.0 * median / pl.lit(first, pl.Float64)).alias("soh_first_percent"),
-            pl.when(pl.col("q_anchor_ah").is_null()).then(pl.col("reason").fill_null("no_segment")).alias("reason"),
-        )
+        frame.with_columns(*cycle_difference(ctx.battery), health_findings(frame, ctx.battery))
     )
 
 

@@ -18,6 +18,7 @@ from energy_pipeline.schemas.battery_parts import CELL_ENDS, CELL_MONTHS, RESIST
 from energy_pipeline.settings import BatterySettings
 
 RESISTANCE_DAYS = 60
+REST_SOC = 50.0
 
 
 def build_cell_health(
@@ -39,7 +40,7 @@ def build_cell_health(
     frame = cells.select("signal", "pack", "cell").sort("pack", "cell")
     if frame.is_empty():
         return CELL_HEALTH.empty()
-    ends = cell_ends if not cell_ends.is_empty() else CELL_ENDS.empty()
+    ends = _rest_when_charged(cell_ends) if not cell_ends.is_empty() else CELL_ENDS.empty()
     steps = resistance_steps if resistance_steps is not None else RESISTANCE_STEPS.empty()
     months = cell_months if cell_months is not None else CELL_MONTHS.empty()
     last = _last_day(sat_daily, ends)
@@ -56,9 +57,21 @@ def build_cell_health(
         _weak(frame, ctx.battery), _resistive(frame, ctx.battery),
         (pl.col("stuck_hours") >= ctx.battery.stuck_h).fill_null(value=False).alias("stuck"),
         pl.col("outlier").fill_null(value=False), pl.lit(ctx.device).alias("device"),
-        _energy_lost(charge_cycles, last, ctx.battery), _imbalance(ctx.battery),
+        _energy_lost(charge_cycles, last, ctx.battery), _imbalance(ctx.battery), _temperature_state(ctx.battery),
     )
     return CELL_HEALTH.conform(frame.with_columns(_finding(ctx.battery).alias("finding")))
+
+
+def _rest_when_charged(ends: pl.DataFrame) -> pl.DataFrame:
+    """Leave out rests below half charge, where there are others.
+
+    At rest after a discharge a cell stands on the steep end of its curve: what differs there is charge, not the sensor,
+    and it would hide that the cell was empty first.
+    """
+    rest = pl.col("kind") == "rest"
+    if ends.filter(rest & (pl.col("soc") >= REST_SOC)).is_empty():
+        return ends
+    return ends.filter(~rest | (pl.col("soc") >= REST_SOC))
 
 
 def _last_day(sat_daily: pl.DataFrame, ends: pl.DataFrame) -> date:
@@ -184,6 +197,16 @@ def _imbalance(battery: BatterySettings) -> pl.Expr:
     return (
         pl.when(beyond(1)).then(pl.lit("critical")).when(beyond(0)).then(pl.lit("warn")).when(known).then(pl.lit("ok"))
         .alias("imbalance")
+    )
+
+
+def _temperature_state(battery: BatterySettings) -> pl.Expr:
+    """Return ok, warn or critical for the spread of temperatures over the system; null without it."""
+    warn, critical = battery.temperature_spread_k
+    spread = pl.col("temperature_spread_k")
+    return (
+        pl.when(spread >= critical).then(pl.lit("critical")).when(spread >= warn).then(pl.lit("warn"))
+        .when(spread.is_not_null()).then(pl.lit("ok")).alias("temperature_state")
     )
 
 

@@ -31,8 +31,11 @@ class Change:
 def running_median(y: Float, half: int) -> Float:
     """Return the median over rows k − half … k + half, shorter at the ends."""
     padded = np.pad(y.astype(np.float64), half, constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
-    return np.asarray(np.nanmedian(windows, axis=1), dtype=np.float64)
+    ordered = np.sort(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1)  # NaN goes last
+    count = np.isfinite(ordered).sum(axis=1)
+    row = np.arange(len(ordered))
+    low, high = ordered[row, np.maximum((count - 1) // 2, 0)], ordered[row, np.minimum(count // 2, 2 * half)]
+    return np.asarray((low + high) / 2.0, dtype=np.float64)
 
 
 def long_run_variance(y: Float, floor: float) -> float:

@@ -16,7 +16,8 @@ from energy_pipeline.settings import BatterySettings, MeterSettings, Tariff
 class DeviceContext:
     """A device, the zone of its local calendar, its thresholds, and its rows of the `signals` table.
 
-    `site_meter` names the meter at a battery's grid connection, `tariff` what the device's energy costs.
+    `site_meter` names the meter at a battery's grid connection, `tariff` what the device's energy costs, `place` is the
+    zone of the place where the devices stand (a recorder's clock may run in another one).
     """
 
     device: str
@@ -26,6 +27,7 @@ class DeviceContext:
     signals: pl.DataFrame
     site_meter: str | None = None
     tariff: Tariff | None = None
+    place: ZoneInfo | None = None
 
     def names(self, quantity: str) -> list[str]:
         """Return the names of the device's signals that measure `quantity`, sorted."""

@@ -114,6 +114,41 @@ def sat_outside_chemistry(sat: pl.DataFrame, limits_v: tuple[float, float]) -> F
     )
 
 
+def cycle_counts_that_disagree(capacity: pl.DataFrame, limit_percent: float) -> Finding:
+    """The last day of a device, where its counts of equivalent full cycles differ by more than the limit [%]."""
+    known = capacity.filter(pl.col("efc_difference_percent").is_not_null()).sort("day").tail(1)
+    failed = known.filter(pl.col("efc_flagged")).select(
+        "day", "efc_ah", "efc_energy", "efc_soc", "efc_difference_percent"
+    )
+    return Finding(
+        failed, len(known), f"counts by charge, energy and SOC within {limit_percent:g} %",
+        "compare the current's sign and factor, the nameplate and the BMS's SOC with the plant (battery.nameplate_ah)",
+    )
+
+
+def implausible_health(capacity: pl.DataFrame) -> Finding:
+    """Days on which the BMS's state of health is out of range, jumps, stands still, or differs from the measured."""
+    known = capacity.filter(pl.col("soh_bms_percent").is_not_null())
+    failed = known.filter(pl.col("soh_bms_finding").is_not_null()).select(
+        "day", "soh_bms_percent", "soh_first_percent", "soh_bms_finding"
+    )
+    return Finding(
+        failed, len(known), "between 0 and 100 %, without jumps, moving with use, as the measured capacity moves",
+        "do not rely on the BMS's state of health of this device; the measured capacity stands beside it",
+    )
+
+
+def contradicted_settings(device_evidence: pl.DataFrame) -> Finding:
+    """Signs and zones that the data contradict."""
+    failed = device_evidence.filter(pl.col("verdict") == "contradicts").select(
+        "topic", "method", "declared", "found", "estimate", "low", "high", "unit", "n", "reason"
+    )
+    return Finding(
+        failed, len(device_evidence), "sign of the current and zone of the clock as the data show them",
+        "set `zone` of the device or `battery.current_sign` in the settings, or have the recorder's clock set right",
+    )
+
+
 def unfinished_files(files: pl.DataFrame) -> Finding:
     """Files that could not be read as a whole, or have gone."""
     failed = files.filter(pl.col("status").is_in(["unreadable", "vanished"])).select("path", "status", "reason")

@@ -52,7 +52,8 @@ def fit_family(
     weights = grid_weights(fits, pooled=chosen[0].grade == "cell")
     main = [_widen(average(f, w), common) for f, w in zip(fits, weights, strict=True)]
     _add_slopes([rows[k] for k in fitted], chosen, main, t)
-    _add_quadratic([rows[k] for k in fitted], chosen, weights, t, floor)
+    if battery.comparisons:
+        _add_quadratic([rows[k] for k in fitted], chosen, weights, t, floor)
     _add_comparisons([rows[k] for k in fitted], chosen, t, battery)
     _add_verdicts([rows[k] for k in fitted], battery, _delta(chosen[0].quantity, battery))
     by_cycle = _fit_cycles(chosen, weights, t, efc, floor)
@@ -154,9 +155,11 @@ def _add_comparisons(rows: list[Row], series: list[FitSeries], t: Float, battery
         c = compare(
             t[s.rows] / DAYS_PER_YEAR, s.level, np.stack([series[k].y for k in members]),
             samples=battery.bootstrap_samples, block_days=battery.bootstrap_block_days, seed=battery.bootstrap_seed,
+            full=battery.comparisons,
         )
         for at, k in enumerate(members):
             rows[k].update(
+                comparison_reason=None if battery.comparisons else "left_out",
                 ols_slope_per_year=float(c.ols[at]), ols_r2=float(c.r2[at]), ols_p=float(c.p[at]),
                 ols_rmse=float(c.rmse[at]), newey_west_se=float(c.newey_west[at]),
                 theil_sen_slope_per_year=float(c.sen[at]), theil_sen_low=float(c.sen_low[at]),

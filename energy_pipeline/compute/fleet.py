@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from energy_pipeline.compute.alarms import alarm_signals
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.schemas.operation import FLEET_SUMMARY
 
@@ -24,7 +25,8 @@ def build_fleet_row(ctx: DeviceContext, tables: Mapping[str, pl.DataFrame]) -> p
 
     Args:
         ctx: the device and its signals.
-        tables: its rows of `resolution_1d`, `meter_daily`, `capacity`, `degradation_fits`, `cell_health`, `regimes`.
+        tables: its rows of `resolution_1d`, `meter_daily`, `capacity`, `degradation_fits`, `cell_health`, `regimes`,
+            `battery_days`, `alarm_events`.
     """
     signals = ctx.signals
     last = signals["last_ts"].max()
@@ -91,7 +93,19 @@ def _battery(
         "regimes": int((regimes["kind"] == "operating_regime").sum()),
         "temperature_max_30d_c": hot,
         "alarm_hours_30d": _alarm_hours(ctx, recent),
+        "availability_30d": _availability(tables["battery_days"]),
+        "alarms_open": int(tables["alarm_events"]["ongoing"].sum()) if alarm_signals(ctx) else None,
     }
+
+
+def _availability(days: pl.DataFrame) -> float | None:
+    """Return time with data and without an alarm over time with data in the last days; None without alarm signals."""
+    known = days.drop_nulls("hours_available")
+    if known.is_empty():
+        return None
+    recent = known.filter(pl.col("day") > days["day"].max() - timedelta(days=WINDOW_DAYS))  # type: ignore[operator]
+    hours = float(recent["hours_valid"].sum())
+    return float(recent["hours_available"].sum()) / hours if hours > 0 else None
 
 
 def _last(daily: pl.DataFrame, names: list[str]) -> float | None:

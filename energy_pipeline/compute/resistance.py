@@ -2,7 +2,7 @@
 
 `resistance_steps` (month) keeps single steps with their delay; `resistance` (device) the medians per week and SOC bin.
 It is a proxy: ohmic and fast polarisation together; compare only within a bin, with temperature and delay beside it.
-Next: `cell_health.py`, which ranks cells by it.
+Next: `cell_health.py`, which ranks cells by it; `resistance_trends.py`.
 """
 
 from dataclasses import dataclass
@@ -169,7 +169,7 @@ def build_resistance(ctx: DeviceContext, resistance_steps: pl.DataFrame) -> pl.D
         pl.col("soc_bin").fill_null(UNKNOWN), pl.col("day").dt.truncate("1w").alias("week_start")
     ).group_by("signal", "pack", "cell", "soc_bin", "week_start").agg(
         pl.len().alias("steps"), r.median(), (1.2533 * 1.4826 * mad / pl.len().sqrt()).alias("r_error_mohm"),
-        pl.col("delay_s", "temperature_c").median(),
+        pl.col("delay_s", "temperature_c", "soc").median(), pl.col("delta_i_a").abs().median(),
     )
     kept = weeks.filter(pl.col("steps") >= ctx.battery.resistance_min_steps)
     order = ["signal", "soc_bin", "week_start"]

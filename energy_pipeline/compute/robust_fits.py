@@ -35,18 +35,27 @@ class Comparison:
     boot_high: Float
 
 
-def compare(years: Float, level: Int, y: Float, *, samples: int, block_days: int, seed: int) -> Comparison:
-    """Apply all comparison methods to `y` (series × days) at `years` with level numbers per day."""
+def compare(
+    years: Float, level: Int, y: Float, *, samples: int, block_days: int, seed: int, full: bool = True
+) -> Comparison:
+    """Apply all comparison methods to `y` (series × days) at `years` with level numbers per day.
+
+    Without `full` only what a verdict needs is computed, the slopes of OLS and Theil–Sen (and R², p, RMSE, which cost
+    nothing); the rest is NaN.
+    """
     x, values = centre(years, level), _centre_all(y, level)
     slope, residual, sxx = _line(x, values)
     r2, p, rmse = ols_figures(x, values, slope, residual, int(level.max()) + 2)
+    none = np.full(len(y), np.nan)
+    if not full:
+        return Comparison(slope, r2, p, rmse, none, sen_slope(years, level, y), none, none, none, none, none)
     nw = newey_west(x, residual, sxx)
     sen, low, high, mk = theil_sen(years, level, y)
     if samples:
         boot = block_bootstrap(years, x, residual, sxx, samples=samples, block_days=block_days, seed=seed)
         boot_low, boot_high = slope - boot[1], slope - boot[0]
     else:
-        boot_low = boot_high = np.full(len(y), np.nan)
+        boot_low = boot_high = none
     return Comparison(slope, r2, p, rmse, nw, sen, low, high, mk, boot_low, boot_high)
 
 
@@ -104,6 +113,17 @@ def weekly_medians(years: Float, level: Int, y: Float) -> tuple[Float, Int, Floa
     block = np.where(inside[None], y[:, place], np.nan)
     when = nan_median(np.where(inside, years[place], np.nan), axis=1)
     return when, level[first], nan_median(block, axis=2)
+
+
+def sen_slope(years: Float, level: Int, y: Float) -> Float:
+    """Return Sen's slope on weekly medians, pairs within one level only; NaN with fewer than four weeks."""
+    when, group, medians = weekly_medians(years, level, y)
+    i, j = np.triu_indices(len(when), 1)
+    same = group[i] == group[j]
+    i, j = i[same], j[same]
+    if len(when) < 4 or not len(i):
+        return np.full(len(y), np.nan)
+    return np.asarray(np.median((medians[:, j] - medians[:, i]) / (when[j] - when[i])[None], axis=1), dtype=np.float64)
 
 
 def theil_sen(years: Float, level: Int, y: Float) -> tuple[Float, Float, Float, Float]:

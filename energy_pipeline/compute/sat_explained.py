@@ -68,7 +68,7 @@ def _usable(days: pl.DataFrame, level: Int, ctx: DeviceContext) -> tuple[list[st
             values[name] = v
     for name in list(values):
         others = [values[o] for o in values if o != name]
-        if others and _inflation(values[name], np.column_stack(others)) > ctx.battery.explained_max_vif:
+        if others and inflation(values[name], np.column_stack(others)) > ctx.battery.explained_max_vif:
             reasons[name] = "not_separable"
             del values[name]
     return list(values), reasons
@@ -79,7 +79,7 @@ def _within(x: Float, level: Int) -> Float:
     return x - mean[level]
 
 
-def _inflation(v: Float, others: Float) -> float:
+def inflation(v: Float, others: Float) -> float:
     """Return the variance inflation factor of `v` given the others."""
     fitted = others @ np.linalg.lstsq(others, v, rcond=None)[0]
     return float((v @ v) / max(float(((v - fitted) ** 2).sum()), 1e-12))

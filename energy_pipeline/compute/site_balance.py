@@ -103,7 +103,7 @@ def battery_energies(ctx: DeviceContext, quarter: pl.DataFrame) -> list[BatteryE
 
     One reading of its files, or two where nobody knows whether the auxiliaries belong to it; none without power.
     """
-    inverters, auxiliaries = _ac_power(ctx), ctx.names("auxiliary_power")
+    inverters, auxiliaries = ac_power_names(ctx), ctx.names("auxiliary_power")
     if inverters:
         inverter = BatteryEnergy(INVERTER, inverters, _power(ctx, quarter, inverters))
         if not auxiliaries:
@@ -128,7 +128,7 @@ def battery_energies(ctx: DeviceContext, quarter: pl.DataFrame) -> list[BatteryE
     return [BatteryEnergy(BATTERY, [voltage, current], rows.select("ts", kwh.alias("kwh")))]
 
 
-def _ac_power(ctx: DeviceContext) -> list[str]:
+def ac_power_names(ctx: DeviceContext) -> list[str]:
     """One AC power per inverter: active power before others; powers of the DC side are none."""
     found: dict[str, str] = {}
     for wanted in reversed(AC_NAMES):

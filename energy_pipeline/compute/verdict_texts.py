@@ -4,7 +4,8 @@ The tables hold codes, never sentences; screens, reports and the API take their 
 Terms follow METRICS G and the seed's tables. A code without a text is a defect that a test finds.
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 Language = Literal["de", "en"]
 
@@ -139,6 +140,112 @@ EXPLAINED = {
     "not_separable": Text("von anderen Einflüssen nicht zu trennen", "cannot be told from other factors"),
     "not_measured": Text("nicht gemessen", "not measured"),
 }
+ALARM_ENDS = {
+    "cleared": Text("beendet", "cleared"),
+    "changed": Text("anderer Code", "another code"),
+    "no_data": Text("danach keine Daten", "no data after it"),
+}
+ENERGY_REASONS = {
+    "no_inverter_power": Text("keine Leistung des Umrichters gemessen", "no power of the inverter measured"),
+    "sign_unknown": Text("Vorzeichen der Leistung unbekannt", "sign of the power not known"),
+    "no_soc": Text("kein Ladezustand gemessen", "no state of charge measured"),
+    "no_closed_window": Text(
+        "kein lückenloses Zeitfenster mit gleichem Ladezustand und genug Zyklen",
+        "no window without gaps that closes at equal state of charge with enough cycles",
+    ),
+    "no_auxiliary_meter": Text("Hilfsbetriebe nicht gemessen", "auxiliaries not measured"),
+    "no_outside_temperature": Text("keine Außentemperatur gemessen", "no outside temperature measured"),
+    "no_alarm_signal": Text("kein Meldesignal vorhanden", "no alarm signal"),
+    "no_data": Text("keine Daten", "no data"),
+    "few_days": Text("zu wenige Tage", "too few days"),
+    "not_measured": Text("nicht gemessen", "not measured"),
+    "does_not_vary": Text("ändert sich zu wenig", "does not vary enough"),
+    "not_separable": Text("von anderen Einflüssen nicht zu trennen", "cannot be told from other factors"),
+}
+AUXILIARY_FACTORS = {
+    "base": Text("Grundlast", "base"),
+    "warm": Text("Wärme", "warm days"),
+    "cold": Text("Kälte", "cold days"),
+    "throughput": Text("Durchsatz", "throughput"),
+}
+BOUNDARIES = {
+    "dc": Text("DC-Klemmen der Batterie", "DC terminals of the battery"),
+    "ac": Text("AC am Umrichter", "AC at the inverter"),
+    "ac_aux": Text(
+        "AC mit Hilfsbetrieben", "AC with auxiliaries",
+        "Energie heraus / (Energie hinein + Hilfsbetriebe).", "Energy out / (energy in + auxiliaries).",
+    ),
+}
+RESISTANCE_REASONS = {
+    "few_weeks": Text("zu wenige Wochen", "too few weeks"),
+    "not_positive": Text(
+        "Median nicht positiv: Die Spannung läuft an den Sprüngen von selbst",
+        "median not positive: the voltage moves by itself at the steps",
+    ),
+    "short_span": Text("Zeitspanne zu kurz", "time span too short"),
+    "preliminary": Text("vorläufig", "preliminary"),
+}
+EFC_REASONS = {
+    "one_count": Text("nur eine Zählung möglich", "only one way of counting"),
+    "few_cycles": Text("zu wenige Zyklen", "too few cycles"),
+}
+HEALTH_FINDINGS = {
+    "out_of_range": Text("außerhalb von 0 bis 100 %", "outside 0 to 100 %"),
+    "jump": Text("Sprung von einem Tag zum anderen", "jump from one day to the next"),
+    "flat": Text("steht still, obwohl die Batterie arbeitet", "stands still although the battery works"),
+    "differs": Text("weicht von der gemessenen Kapazität ab", "differs from the measured capacity"),
+}
+COMPARISON_REASONS = {"left_out": Text("in den Einstellungen abgeschaltet", "left out by the settings")}
+END_OF_LIFE_REASONS = {
+    "no_cycles": Text("keine Zyklen gemessen", "no cycles measured"),
+    "no_established_fall": Text("kein gesicherter Rückgang der Kapazität", "no established fall of capacity"),
+    "outside_data": Text("außerhalb des Datenbereichs", "outside the range of the data"),
+}
+EVIDENCE_VERDICTS = {
+    "fits": Text("passt", "fits"),
+    "contradicts": Text("widerspricht", "contradicts"),
+    "cannot_tell": Text("nicht zu erkennen", "cannot be told"),
+}
+# Sentences with the columns of `device_evidence` in braces.
+EVIDENCE = {
+    "current_sign.soc": Text(
+        "Vorzeichen des Stroms", "sign of the current",
+        "In {estimate:.1%} der Zeit von {n} Abschnitten steigt der Ladezustand mit dem Vorzeichen {found}.",
+        "In {estimate:.1%} of the time of {n} segments the state of charge rises with the sign {found}.",
+    ),
+    "power_sign.current": Text(
+        "Vorzeichen der Umrichterleistung", "sign of the inverter's power",
+        "In {estimate:.0%} von {n} Monaten lädt der Umrichter mit dem Vorzeichen {found}.",
+        "In {estimate:.0%} of {n} months the inverter charges with the sign {found}.",
+    ),
+    "zone.outside_temperature": Text(
+        "wärmste Stunde des Tages", "warmest hour of the day",
+        "An {n} Tagen ist es um {found} Ortszeit am wärmsten. Die Uhr geht gegen den Nachmittag um {estimate:+.1f} h "
+        "({low:+.1f} bis {high:+.1f} h) vor.",
+        "On {n} days it is warmest at {found} of the place's clock. Against the afternoon the clock is ahead by "
+        "{estimate:+.1f} h ({low:+.1f} to {high:+.1f} h).",
+    ),
+    "zone.schedule": Text(
+        "Zeitplan an Umstellungsnächten", "schedule on nights of change",
+        "Umstellungsnächte von {found}: {n}. Der Beginn der ersten Ladung springt dort um {estimate:+.1f} h.",
+        "Nights of change of {found}: {n}. The start of the first charge jumps there by {estimate:+.1f} h.",
+    ),
+}
+EVIDENCE_REASONS = {
+    "no_current": Text("kein Strom gemessen", "no current measured"),
+    "no_soc": Text("kein Ladezustand gemessen", "no state of charge measured"),
+    "no_inverter_power": Text("keine Leistung des Umrichters gemessen", "no power of the inverter measured"),
+    "sign_changes": Text("das Vorzeichen wechselt", "the sign changes"),
+    "no_outside_temperature": Text("keine Außentemperatur gemessen", "no outside temperature measured"),
+    "few_days": Text("zu wenige Tage", "too few days"),
+    "no_charge": Text("keine Ladung", "no charge"),
+    "no_night_of_change": Text("keine Umstellungsnacht mit Ladungen davor und danach",
+                               "no night of change with charges before and after it"),
+    "schedule_in_summer_time": Text("Der Zeitplan folgt der Sommerzeit, die Uhr nicht",
+                                    "the schedule follows summer time, the clock does not"),
+    "clock_in_summer_time": Text("Die Uhr folgt der Sommerzeit, der Zeitplan nicht",
+                                 "the clock follows summer time, the schedule does not"),
+}
 NOTES = {
     "r2": Text(
         "R² misst Signal gegen Rauschen, nicht die Linearität; dafür steht der quadratische Term.",
@@ -161,8 +268,24 @@ GROUPS: dict[str, dict[str, Text]] = {
     "verdict": VERDICTS, "fit_reason": FIT_REASONS, "day_reason": DAY_REASONS, "capacity_reason": CAPACITY_REASONS,
     "quality_linearity": QUALITY_LINEARITY, "quality_annual": QUALITY_ANNUAL, "quality_cycle": QUALITY_CYCLE,
     "regime": REGIME_KINDS, "finding": FINDINGS, "imbalance": IMBALANCE, "sat_method": SAT_METHODS,
-    "explained": EXPLAINED, "note": NOTES,
+    "explained": EXPLAINED, "note": NOTES, "alarm_end": ALARM_ENDS, "energy_reason": ENERGY_REASONS,
+    "auxiliary": AUXILIARY_FACTORS, "boundary": BOUNDARIES, "resistance_reason": RESISTANCE_REASONS,
+    "efc_reason": EFC_REASONS, "health_finding": HEALTH_FINDINGS, "comparison_reason": COMPARISON_REASONS,
+    "end_of_life_reason": END_OF_LIFE_REASONS, "evidence_verdict": EVIDENCE_VERDICTS, "evidence": EVIDENCE,
+    "evidence_reason": EVIDENCE_REASONS,
 }
+
+
+def evidence_text(row: Mapping[str, Any], language: Language) -> str:
+    """Return a row of `device_evidence` as a sentence, or the reason why it cannot be told.
+
+    Raises `KeyError` naming what exists where topic, method or reason are unknown.
+    """
+    if row["verdict"] == "cannot_tell":
+        return text("evidence_reason", row["reason"], language)
+    sentence = text("evidence", f"{row['topic']}.{row['method']}", language, long=True).format(**row)
+    why = text("evidence_reason", row["reason"], language)
+    return f"{sentence} {why}." if why else sentence
 
 
 def text(group: str, code: str | None, language: Language, *, long: bool = False) -> str:

@@ -6,7 +6,7 @@ Next: `battery_parts.py` for the tables in between, then `compute/charge_cycles.
 
 import polars as pl
 
-from energy_pipeline.schemas import battery_parts
+from energy_pipeline.schemas import battery_energy, battery_parts
 from energy_pipeline.schemas.base import CELL, DAY, DEVICE, MONTH, PACK, SIGNAL, UTC_TS, Column, Table
 
 F = pl.Float64
@@ -155,6 +155,7 @@ _FIT = (
     ("bootstrap_low", F, "lower end of the 28-day block bootstrap", "unit/year"),
     ("bootstrap_high", F, "upper end of the 28-day block bootstrap", "unit/year"),
     ("quadratic_p", F, "p of a quadratic term: small means not linear", ""),
+    ("comparison_reason", pl.String, "why comparison methods are null: left_out (by the settings)", ""),
     ("naive_per_year", F, "|first - last| / days × 365: what naive tools show", "unit/year"),
     ("slope_per_month", F, "slope × 30.4375 / 365.25", "unit/month"),
     ("slope_per_cycle", F, "slope against measured equivalent full cycles", "unit/cycle"),
@@ -169,6 +170,10 @@ _FIT = (
     ("projection_10000_high", F, "upper end of its prediction interval", "unit"),
     ("extrapolation_ratio_5000", F, "cycles ahead divided by cycles seen", ""),
     ("extrapolation_ratio_10000", F, "cycles ahead divided by cycles seen", ""),
+    ("end_of_life_cycles", F, "capacity only: full cycles at which it falls to the set share of its start", "cycles"),
+    ("end_of_life_low", F, "lower end of its 95 % interval", "cycles"),
+    ("end_of_life_high", F, "upper end; null where it lies beyond the reach of the data", "cycles"),
+    ("end_of_life_reason", pl.String, "why there is none: no_cycles, no_established_fall or outside_data", ""),
     ("level_last", F, "fitted level at the last day", "unit"),
     ("level_first", F, "fitted level at the first day", "unit"),
 )
@@ -215,6 +220,11 @@ CAPACITY = Table(
         Column("q_anchor_values", pl.Int32, "values behind the median", nullable=False, ge=0),
         Column("coulombic_percent", F, "charge out / in over the same window as the round trip", "%"),
         Column("reason", pl.String, "why q_anchor is null"),
+        Column("q_anchor_zero_known", F, "share of the values behind the median with a zero of the current", "1"),
+        Column("efc_difference_percent", F, "largest minus smallest of the three counts, over their mean", "%"),
+        Column("efc_flagged", pl.Boolean, "true where that is more than the set limit"),
+        Column("efc_reason", pl.String, "why the counts are not compared: one_count or few_cycles"),
+        Column("soh_bms_finding", pl.String, "what is wrong with the BMS's value: out_of_range, jump, flat or differs"),
     ),
 )
 
@@ -257,6 +267,7 @@ CELL_HEALTH = Table(
         Column("stuck_since_ts", UTC_TS, "start of that longest time without change"),
         Column("imbalance", pl.String, "ok, warn or critical: spread of its pack at rest and at the end of charge"),
         Column("temperature_spread_k", F, "warmest minus coolest sensor, median of the last 30 days", "K"),
+        Column("temperature_state", pl.String, "ok, warn or critical: that spread against its limits"),
         Column("energy_lost_kwh", F, "energy that the first empty cell leaves in the others, per discharge", "kWh"),
         Column("finding", pl.String, "what to look at, as a code; null where nothing stands out"),
     ),
@@ -270,4 +281,5 @@ TABLES = (
     DEGRADATION_FITS,
     CAPACITY,
     CELL_HEALTH,
+    *battery_energy.TABLES,
 )

@@ -117,6 +117,16 @@ BATTERY_DAYS = Table(
         Column("hours_cells", F, "time covered by readings of the first cell", "h"),
         Column("hours_fault", F, "time with an alarm flag or error code set", "h"),
         Column("hours_day", F, "length of the local day", "h", nullable=False),
+        Column("hours_valid", F, "time in which current (or power), SOC and cells have data, as far as measured", "h"),
+        Column("hours_available", F, "part of that time without an alarm flag or error code; null without flags", "h"),
+        Column("soc_end", F, "state of charge at the end of the day", "%"),
+        Column("ac_in_kwh", F, "AC energy put in, at the inverter", "kWh"),
+        Column("ac_out_kwh", F, "AC energy taken out, at the inverter", "kWh"),
+        Column("hours_ac", F, "time covered by readings of the inverter's power", "h"),
+        Column("ac_sign", pl.Int8, "+1: charging is positive in the inverter's power, -1: negative, null: not known"),
+        Column("outside_mean_c", F, "outside temperature, weighted by time", "°C"),
+        Column("outside_swing_k", F, "half the daily swing of the outside temperature (first harmonic)", "K"),
+        Column("outside_warmest_h", F, "UTC hour of that harmonic's maximum", "h"),
     ),
 )
 
@@ -175,6 +185,8 @@ RESISTANCE = Table(
         Column("r_error_mohm", F, "standard error of the median", "mΩ"),
         Column("delay_s", F, "median delay of the voltage reading", "s", nullable=False),
         Column("temperature_c", F, "median temperature", "°C"),
+        Column("soc", F, "median state of charge before the steps", "%"),
+        Column("delta_i_a", F, "median |step of the current|", "A"),
     ),
 )
 TABLES = (

@@ -1,6 +1,6 @@
-"""Tables about the whole: one line per device for the overview, and the verdicts of checks.
+"""Tables about the whole: one line per device for the overview, the verdicts of checks, and what was announced.
 
-Next: `compute/fleet.py` and `checks/`.
+Next: `compute/fleet.py`, `checks/` and `alerts.py`.
 """
 
 import polars as pl
@@ -42,6 +42,8 @@ FLEET_SUMMARY = Table(
         Column("regimes", pl.Int32, "operating regimes found"),
         Column("temperature_max_30d_c", F, "highest cell temperature of the last 30 days", "°C"),
         Column("alarm_hours_30d", F, "time with an alarm flag set in the last 30 days", "h"),
+        Column("availability_30d", F, "time with data and without an alarm over time with data, last 30 days", "1"),
+        Column("alarms_open", pl.Int32, "alarm flags and error codes that the last reading still shows as set"),
     ),
 )
 
@@ -62,6 +64,24 @@ CHECK_RESULTS = Table(
         Column("sample", pl.String, "up to 20 failing rows as JSON"),
         Column("advice", pl.String, "what to do"),
         Column("checked_ts", UTC_TS, "when the check ran", nullable=False),
+        Column("covers", pl.String, "JSON: per month (`all` without months) load, settings digest and failed rows"),
     ),
 )
-TABLES = (FLEET_SUMMARY, CHECK_RESULTS)
+
+ALERTS = Table(
+    name="alerts",
+    grain="one row per (device, kind, subject, finding, opened_ts)",
+    description="What was announced, once per finding: failing blocking checks, and findings on cells.",
+    key=("device", "kind", "subject", "finding", "opened_ts"),
+    columns=(
+        DEVICE,
+        Column("kind", pl.String, "check or cell", nullable=False),
+        Column("subject", pl.String, "table that was checked, or the cell, e.g. P3C17", nullable=False),
+        Column("finding", pl.String, "name of the check, or the finding's code of `cell_health`", nullable=False),
+        Column("text", pl.String, "the announcement in words", nullable=False),
+        Column("opened_ts", UTC_TS, "when it was first found", nullable=False),
+        Column("closed_ts", UTC_TS, "when it was found no more; null while it lasts"),
+        Column("sent_ts", UTC_TS, "when the webhook took it; null where none is set, or while it does not answer"),
+    ),
+)
+TABLES = (FLEET_SUMMARY, CHECK_RESULTS, ALERTS)

@@ -22,9 +22,16 @@ def slope_error(days: Float, noise: NoiseClass) -> float:
     return float(np.sqrt(np.linalg.inv(x.T @ np.linalg.solve(cov, x))[1, 1]))
 
 
-def oracle_recall(days: int, bad: int, slope: float, delta: float, rate: float, cells: int, seed: int) -> float:
-    """Return the expected recall over the noise classes, with all `bad` cells rejected setting the threshold."""
+def oracle_by_class(
+    days: int, bad: int, slope: float, delta: float, rate: float, cells: int, seed: int
+) -> dict[str, float]:
+    """Return the expected recall of each noise class, with all `bad` cells rejected setting the threshold."""
     good = np.flatnonzero(qualified_days(days, np.random.default_rng(seed))).astype(np.float64)
     limit = stats.norm.isf(rate * bad / cells)
-    power = [stats.norm.sf(limit - (slope - delta) / slope_error(good, c)) for c in CLASSES]
-    return float(np.average(power, weights=[c.share for c in CLASSES]))
+    return {c.name: float(stats.norm.sf(limit - (slope - delta) / slope_error(good, c))) for c in CLASSES}
+
+
+def oracle_recall(days: int, bad: int, slope: float, delta: float, rate: float, cells: int, seed: int) -> float:
+    """Return the expected recall over the noise classes by their shares."""
+    power = oracle_by_class(days, bad, slope, delta, rate, cells, seed)
+    return float(np.average([power[c.name] for c in CLASSES], weights=[c.share for c in CLASSES]))

@@ -1,7 +1,7 @@
 """Planted faults of a twin plant against the finished tables: found or not, and how far the estimate is off.
 
 Takes the plant's truth (`truth.json`) and the tables of one battery system; knows nothing of how they were made. What a
-battery table cannot show (a wrong zone, registers) is listed with `found` null. Next: `statistical.py`.
+battery table cannot show (registers) is listed with `found` null. Next: `statistical.py`, `plants.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,18 +15,30 @@ Row = dict[str, Any]
 DATED_DAYS = 3
 QUALIFIED_SHARE = 0.1
 NAMEPLATE_LIMIT = 0.05
+ZONE_ERROR_H = 2.0
+LAST_DAYS = 20
+DAYS_PER_YEAR = 365.25
+EFC_LIMIT, CAPACITY_LIMIT, ROUND_TRIP_LIMIT = 0.01, 0.02, 1.0
 
 
-def score_plant(truth: Mapping[str, Any], device: str, tables: Tables) -> list[Row]:
+def score_plant(
+    truth: Mapping[str, Any], device: str, tables: Tables, nameplate_ah: float | None = None
+) -> list[Row]:
     """Return one row per planted fault of the device, per measured total, and one with findings nobody planted.
 
-    Columns: fault, place, found (null where these tables cannot show it), estimate, truth, unit.
+    Columns: fault, place, found (null where these tables cannot show it), estimate, truth, unit. For totals `found`
+    says whether the estimate is within the target. `nameplate_ah` is what the settings say, if not the plan's.
     """
     number = list(truth["systems"]).index(device)
     start = date.fromisoformat(truth["plan"]["start"])
     own = [f for f in truth["faults"] if f.get("system", 0) in (None, number)]
     rows = [_score(f, start, tables) for f in own]
-    return [*rows, *_totals(truth["systems"][device], tables), _unplanted(own, tables)]
+    share = truth["plan"].get("nameplate_ah", 1.0) / (nameplate_ah or truth["plan"].get("nameplate_ah", 1.0))
+    gaps = any(f["kind"] == "missing_days" for f in own)
+    return [
+        *rows, *_totals(truth["systems"][device], tables, share, gaps), _unplanted(own, tables),
+        _unfounded_evidence(own, tables),
+    ]
 
 
 def _row(fault: str, place: str, found: bool | None, estimate: Any, true: Any, unit: str) -> Row:
@@ -78,11 +90,14 @@ def _weak(fault: Mapping[str, Any], start: date, tables: Tables) -> Judged:
 
 def _resistance(fault: Mapping[str, Any], start: date, tables: Tables) -> Judged:
     del start
-    row, middle = _cell(tables["cell_health"], fault), tables["cell_health"]["resistance_mohm"].median()
-    value = row.get("resistance_mohm")
-    ratio = value / middle if value is not None and isinstance(middle, float) else None
-    found = row.get("finding") in {"resistance_high", "offset_rising"}
-    return found, ratio, 1.0 + fault["percent_per_year"] / 100.0, "× median, truth after one year"
+    row = _cell(tables["cell_health"], fault)
+    years = tables["sat_daily"]["day"].n_unique() / DAYS_PER_YEAR
+    true = fault["percent_per_year"] / (1.0 + fault["percent_per_year"] / 100.0 * years / 2.0)
+    rising = (pl.col("pack") == fault["pack"]) & (pl.col("cell") == fault["cell"]) & (pl.col("verdict") == "rising")
+    trends = tables["resistance_trends"].filter(rising).sort("slope_se")
+    slope = trends["slope_percent_per_year"][0] if len(trends) else None
+    found = row.get("finding") in {"resistance_high", "offset_rising"} or len(trends) > 0
+    return found, slope, true, "%/year of its median"
 
 
 def _self_discharge(fault: Mapping[str, Any], start: date, tables: Tables) -> Judged:
@@ -127,28 +142,63 @@ def _nameplate(fault: Mapping[str, Any], start: date, tables: Tables) -> Judged:
     del start
     value = tables["capacity"]["q_soc_ah"].drop_nulls().median()
     wrong = isinstance(value, float) and abs(value / fault["nameplate_ah"] - 1.0) > NAMEPLATE_LIMIT
-    return wrong, value, fault["nameplate_ah"], "Ah (truth: what the settings say)"
+    return wrong, value, None, "Ah by SOC, against what the settings say"
+
+
+def _zone(fault: Mapping[str, Any], start: date, tables: Tables) -> Judged:
+    del start
+    rows = tables["device_evidence"].filter((pl.col("topic") == "zone") & (pl.col("verdict") == "contradicts"))
+    hours = rows["estimate"][0] if len(rows) else None
+    return hours is not None and abs(hours - fault["hours"]) <= ZONE_ERROR_H, hours, fault["hours"], "h ahead"
+
+
+def _sentinel(fault: Mapping[str, Any], start: date, tables: Tables) -> Judged:
+    del start
+    refused = tables["rejected_readings"].filter(
+        (pl.col("signal") == fault["signal"]) & (pl.col("value") == fault["value"])
+    )
+    return len(refused) == fault["count"], len(refused), fault["count"], "refused rows"
 
 
 JUDGES: Mapping[str, Callable[[Mapping[str, Any], date, Tables], Judged]] = {
     "drifting_offset": _drift, "sensor_offset_step": _step, "regime_step": _step, "weak_capacity": _weak,
     "rising_resistance": _resistance, "self_discharge": _self_discharge, "stuck_sensor": _stuck,
     "partial_charges": _partial, "missing_days": _missing, "current_sign_flipped": _sign,
-    "wrong_nameplate": _nameplate,
+    "wrong_nameplate": _nameplate, "zone_wrong_hours": _zone, "sentinel_spikes": _sentinel,
 }
 
 
-def _totals(system: Mapping[str, Any], tables: Tables) -> list[Row]:
-    """Return cycles and DC round trip against the truth; cycles of days without data cannot be counted."""
+def _totals(system: Mapping[str, Any], tables: Tables, share: float, gaps: bool) -> list[Row]:
+    """Return cycles, capacity and round trips against the truth and their targets.
+
+    Cycles of days without data cannot be counted: with such a gap they are shown and not judged. Capacity is the charge
+    between the ends that are reached, at the end of the plan.
+    """
     capacity = tables["capacity"].sort("day")
-    cycles = capacity["efc_ah"].drop_nulls()
-    trip = capacity["round_trip_percent"].drop_nulls().median()
-    true = 100.0 * system["dc_out_kwh"] / system["dc_in_kwh"]
-    efc = float(cycles[-1]) if len(cycles) else None
-    return [
-        _row("equivalent_full_cycles", "system", None, efc, system["efc"], "1"),
-        _row("round_trip", "system", isinstance(trip, float) and abs(trip - true) <= 1.0, trip, true, "%"),
-    ]
+    rows = []
+    for name in ("efc_ah", "efc_energy", "efc_soc"):
+        known = capacity[name].drop_nulls()
+        value = float(known[-1]) if len(known) else None
+        rows.append(_total(name, value, system["efc"] * share, EFC_LIMIT, None if gaps else "relative", "1"))
+    known = capacity["q_anchor_median_ah"].drop_nulls()
+    charges = [c["charge_ah"] for c in system.get("charges", ()) if c["complete"]]
+    if charges:
+        last = sorted(charges[-LAST_DAYS:])[len(charges[-LAST_DAYS:]) // 2]
+        value = float(known[-1]) if len(known) else None
+        rows.append(_total("capacity", value, last, CAPACITY_LIMIT, "relative", "Ah"))
+    trips = [("round_trip_dc", capacity["round_trip_percent"], "dc_in_kwh", "dc_out_kwh")]
+    if "ac_in_kwh" in system:
+        trips.append(("round_trip_ac", tables["battery_energy"]["round_trip_ac_percent"], "ac_in_kwh", "ac_out_kwh"))
+    for name, column, into, out in trips:
+        value = column.drop_nulls().median()
+        rows.append(_total(name, value, 100.0 * system[out] / system[into], ROUND_TRIP_LIMIT, "points", "%"))
+    return rows
+
+
+def _total(name: str, value: Any, true: float, limit: float, how: str | None, unit: str) -> Row:
+    """Return a measured total; `how` is relative or points, None where it is not judged."""
+    near = isinstance(value, float) and abs(value - true) <= (limit * abs(true) if how == "relative" else limit)
+    return _row(name, "system", near if how else None, value, true, unit)
 
 
 def _unplanted(faults: list[Mapping[str, Any]], tables: Tables) -> Row:
@@ -157,3 +207,14 @@ def _unplanted(faults: list[Mapping[str, Any]], tables: Tables) -> Row:
     found = tables["cell_health"].filter(pl.col("finding").is_not_null()).select("pack", "cell").rows()
     extra = [place for place in found if place not in planted]
     return _row("findings_without_a_fault", ", ".join(f"P{p}C{c}" for p, c in extra), not extra, len(extra), 0, "cells")
+
+
+def _unfounded_evidence(faults: list[Mapping[str, Any]], tables: Tables) -> Row:
+    """Return the number of contradictions of sign and clock where none is planted."""
+    planted = {"zone_wrong_hours": "zone", "current_sign_flipped": "current_sign"}
+    topics = {planted[f["kind"]] for f in faults if f["kind"] in planted}
+    wrong = tables["device_evidence"].filter(
+        (pl.col("verdict") == "contradicts") & ~pl.col("topic").is_in(sorted(topics))
+    )
+    return _row("contradictions_without_a_fault", ", ".join(wrong["topic"].to_list()), wrong.is_empty(), len(wrong), 0,
+                "rows")

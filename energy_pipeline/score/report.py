@@ -13,13 +13,19 @@ def as_markdown(figures: Mapping[str, Any]) -> str:
         f"{total['per_1000_high']:.2f}). Coverage of the 95 % intervals: {100 * total['coverage']:.1f} %.",
         "",
         *_table(
-            ("scenario", "days", "systems", "false alarms", "found", "recall", "best possible", "error [mV/a]",
-             "half width [mV/a]", "stable"),
+            ("scenario", "days", "systems", "false alarms", "found", "recall", "95 % interval", "best possible",
+             "error [mV/a]", "half width [mV/a]", "stable"),
             (_scenario(row) for row in figures["scenarios"]),
         ),
         "",
-        *_table(("noise class", "coverage"),
-                ((name, f"{100 * share:.1f} %") for name, share in total["coverage_by_noise"].items())),
+        *_table(
+            ("noise class", "coverage", "recall, five bad cells, 9 months", "best possible"),
+            (
+                (name, f"{100 * share:.1f} %", _number(total["recall_by_noise"].get(name)),
+                 _number(total["bound_by_noise"].get(name)))
+                for name, share in total["coverage_by_noise"].items()
+            ),
+        ),
         "",
         *_table(("common step", "dated within 3 days", "false steps per series"), _steps(figures["steps"])),
         "",
@@ -27,6 +33,32 @@ def as_markdown(figures: Mapping[str, Any]) -> str:
                 ((str(m), f"{share:.2f}") for m, share in figures["detection"]["found_share"].items())),
     ]
     return "\n".join(lines)
+
+
+def cells_markdown(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return the recall of weak cells per size of the weakness as a Markdown table."""
+    rows = list(rows)
+    looks = list(rows[0]["found"])
+    body = (
+        (
+            f"{100 * r['fraction']:.0f} %", str(r["planted"]), *(f"{r['found'][d] / r['planted']:.2f}" for d in looks),
+            f"{r['recall_low']:.2f} to {r['recall_high']:.2f}", f"{r['false_alarms']} of {r['healthy']:,}",
+        )
+        for r in rows
+    )
+    head = ("capacity missing", "planted", *(f"found after {d} days" for d in looks), "95 % interval", "false alarms")
+    return "\n".join(_table(head, body))
+
+
+def plants_markdown(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return the summary of all plants, one row per kind of fault or total, as a Markdown table."""
+    body = (
+        (r["fault"], str(r["planted"]), str(r["found"]), _number(r["largest_error"]), r["unit"],
+         "–" if r["days"] is None else str(r["days"]))
+        for r in rows
+    )
+    head = ("planted or measured", "cases", "found or within target", "largest error", "unit", "found after [d]")
+    return "\n".join(_table(head, body))
 
 
 def plant_markdown(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -43,10 +75,14 @@ def _scenario(row: Mapping[str, Any]) -> tuple[str, ...]:
     found = f"{row['found']} of {row['bad_cells']}" if row["bad_cells"] else "–"
     return (
         row["scenario"], str(row["days"]), str(row["systems"]),
-        f"{row['false_alarms']} of {row['healthy_verdicts']:,}", found, _number(row["recall"]),
+        f"{row['false_alarms']} of {row['healthy_verdicts']:,}", found, _number(row["recall"]), _interval(row),
         _number(row["recall_bound"]), _number(row["median_error_mv_per_year"]),
         _number(row["half_width_mv_per_year"]), f"{100 * row['stable_share']:.0f} %",
     )
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    return f"{row['recall_low']:.2f} to {row['recall_high']:.2f}" if row["bad_cells"] else "–"
 
 
 def _steps(steps: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:

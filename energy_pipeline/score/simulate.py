@@ -123,7 +123,7 @@ def _finish(
     battery: BatterySettings,
 ) -> Simulated:
     n, d = level.shape
-    names, pack, cell = _places(system)
+    names, pack, cell = places(system.packs, system.cells // system.packs)
     offset = level - np.median(level, axis=0)[None]
     base = np.median(level[:, good][:, :30], axis=1)
     keep = np.tile(good, n)
@@ -144,18 +144,19 @@ def _finish(
     frame = SAT_DAILY.conform(frame.with_columns(pl.lit(None).alias(c) for c in missing))
     first = datetime(START.year, START.month, START.day, 12, tzinfo=UTC)
     ctx = DeviceContext("sim", ZoneInfo("Europe/Berlin"), battery, MeterSettings(),
-                        _signals(names, pack, cell, first, first + timedelta(days=d - 1)))
+                        signals_frame(names, pack, cell, first, first + timedelta(days=d - 1)))
     return Simulated(ctx, frame, slope, noise)
 
 
-def _places(system: System) -> tuple[list[str], list[int], list[int]]:
-    per = system.cells // system.packs
-    pack = [1 + k // per for k in range(per * system.packs)]
-    cell = [1 + k % per for k in range(per * system.packs)]
+def places(packs: int, per: int) -> tuple[list[str], list[int], list[int]]:
+    """Return name, pack and cell of all cells of a system with `per` cells in each pack."""
+    pack = [1 + k // per for k in range(per * packs)]
+    cell = [1 + k % per for k in range(per * packs)]
     return [f"bms1_p{p}_v{c}" for p, c in zip(pack, cell, strict=True)], pack, cell
 
 
-def _signals(names: list[str], pack: list[int], cell: list[int], first: datetime, last: datetime) -> pl.DataFrame:
+def signals_frame(names: list[str], pack: list[int], cell: list[int], first: datetime, last: datetime) -> pl.DataFrame:
+    """Return rows of `signals` for cells."""
     n = len(names)
     values = {"device": "sim", "quantity": "cell_voltage", "unit": "V", "kind": "gauge", "group": "cells",
               "recognised": True, "max_hold_s": 900.0, "load": 1, "first_ts": first, "last_ts": last}

@@ -17,7 +17,7 @@ from scipy import stats
 from energy_pipeline.compute.degradation_fits import build_degradation_fits
 from energy_pipeline.compute.regimes import OPERATING, build_regimes
 from energy_pipeline.schemas.battery import CAPACITY, CHARGE_CYCLES
-from energy_pipeline.score.oracle import oracle_recall
+from energy_pipeline.score.oracle import oracle_by_class, oracle_recall
 from energy_pipeline.score.simulate import CLASSES, START, Simulated, System, simulate
 from energy_pipeline.settings import BatterySettings
 
@@ -50,6 +50,7 @@ class Tally:
     false_alarms: int = 0
     bad: int = 0
     found: int = 0
+    found_by_noise: dict[int, list[bool]] = field(default_factory=dict)
     stable: int = 0
     covered: list[NDArray[np.bool_]] = field(default_factory=list)
     noise: list[NDArray[np.int64]] = field(default_factory=list)
@@ -63,11 +64,12 @@ FULL = (
     Scenario("healthy, 20 months", 8, 600),
     Scenario("healthy with a step of -24 mV, 12 months", 8, 365, step_mv=-24.0),
     Scenario("one bad cell of 260, 9 months", 40, 274, bad_cells=1),
-    Scenario("five bad cells of 260, 9 months", 12, 274, bad_cells=5),
+    Scenario("five bad cells of 260, 9 months", 40, 274, bad_cells=5),
     Scenario("one bad cell of 260, 12 months", 40, 365, bad_cells=1),
     Scenario("five bad cells of 260, 12 months", 12, 365, bad_cells=5),
     Scenario("one bad cell of 260, 6 months", 12, 183, bad_cells=1),
 )
+HARDEST = "five bad cells of 260, 9 months"
 QUICK = (
     Scenario("healthy, 9 months", 1, 274),
     Scenario("healthy with a step of -24 mV, 12 months", 1, 365, step_mv=-24.0),
@@ -80,6 +82,14 @@ def poisson_interval(count: int, level: float = 0.95) -> tuple[float, float]:
     alpha = 1.0 - level
     low = 0.0 if count == 0 else float(stats.chi2.ppf(alpha / 2, 2 * count) / 2)
     return low, float(stats.chi2.ppf(1 - alpha / 2, 2 * count + 2) / 2)
+
+
+def binomial_interval(count: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the exact (Clopper–Pearson) interval of a share."""
+    alpha = 1.0 - level
+    low = 0.0 if count == 0 else float(stats.beta.ppf(alpha / 2, count, n - count + 1))
+    high = 1.0 if count == n else float(stats.beta.ppf(1 - alpha / 2, count + 1, n - count))
+    return low, high
 
 
 def judge(simulated: Simulated) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -116,6 +126,8 @@ def _count(tally: Tally, system: Simulated, cells: pl.DataFrame, bad: NDArray[np
     tally.false_alarms += int((alarm & healthy).sum())
     tally.bad += len(bad)
     tally.found += int((right & ~healthy).sum())
+    for k in bad:
+        tally.found_by_noise.setdefault(int(system.noise[k]), []).append(bool(right[k]))
     tally.stable += int(((verdict == "stable") & healthy).sum())
     low, high = (cells[c].cast(pl.Float64).fill_null(np.nan).to_numpy() for c in ("slope_low", "slope_high"))
     tally.covered.append((low <= system.slope) & (system.slope <= high))
@@ -136,11 +148,14 @@ def summarise(scenario: Scenario, tally: Tally, battery: BatterySettings) -> dic
         )
     covered, noise = np.concatenate(tally.covered), np.concatenate(tally.noise)
     low, high = poisson_interval(tally.false_alarms)
+    least, most = binomial_interval(tally.found, tally.bad) if tally.bad else (None, None)
     return {
         "scenario": scenario.name, "days": scenario.days, "systems": scenario.systems,
         "healthy_verdicts": tally.healthy, "false_alarms": tally.false_alarms,
         "false_alarms_low": low, "false_alarms_high": high, "bad_cells": tally.bad, "found": tally.found,
         "recall": tally.found / tally.bad if tally.bad else None, "recall_bound": bound,
+        "recall_low": least, "recall_high": most,
+        "recall_by_noise": {CLASSES[k].name: float(np.mean(v)) for k, v in sorted(tally.found_by_noise.items())},
         "median_error_mv_per_year": float(np.median(np.abs(tally.error))) if tally.error else None,
         "stable_share": tally.stable / max(tally.healthy, 1), "coverage": float(covered.mean()),
         "coverage_by_noise": {
@@ -202,6 +217,7 @@ def run_statistical_score(seed: int = 20240917, quick: bool = False) -> dict[str
     healthy = sum(r["healthy_verdicts"] for r in rows)
     alarms = sum(r["false_alarms"] for r in rows)
     low, high = poisson_interval(alarms)
+    hardest = next((r for r in rows if r["bad_cells"] and r["scenario"] == HARDEST), rows[-1])
     return {
         "seed": seed, "quick": quick, "scenarios": rows, "steps": steps,
         "detection": months_to_detection(rng, battery, 1 if quick else 20),
@@ -209,6 +225,11 @@ def run_statistical_score(seed: int = 20240917, quick: bool = False) -> dict[str
             "healthy_verdicts": healthy, "false_alarms": alarms, "per_1000": 1000.0 * alarms / healthy,
             "per_1000_low": 1000.0 * low / healthy, "per_1000_high": 1000.0 * high / healthy,
             "coverage": _pooled(rows, "coverage"), "coverage_by_noise": _pooled_by_noise(rows),
+            "recall_by_noise": hardest["recall_by_noise"],
+            "bound_by_noise": oracle_by_class(
+                hardest["days"], max(hardest["bad_cells"] // hardest["systems"], 1), BAD_SLOPE,
+                battery.delta_offset_mv_per_year, battery.false_discovery_rate, CELLS, seed=0,
+            ),
         },
     }
 

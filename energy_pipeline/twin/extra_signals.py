@@ -84,6 +84,8 @@ def extra_signals(s: System) -> list[SignalSpec]:
     ]
     if plan.many_signals:
         specs += [add(name, 0 if level.is_integer() else 1, _plain(level)) for name, level in _PLAIN.items()]
+    if plan.outside_sensor:
+        specs.append(add("env1_outside_t", 1, lambda t, r: s.ambient(t) + r.normal(0, 0.2, len(t))))
     return specs
 
 
@@ -93,11 +95,15 @@ def _plain(level: float) -> Callable[[Ints, Rng], Floats]:
     return lambda t, r: level + spread * np.clip(r.standard_normal(len(t)), -3, 3)
 
 
-def _auxiliary(s: System, add: Callable[..., SignalSpec]) -> list[SignalSpec]:
-    """Power and registers of the auxiliaries: more cooling on warm days and under load."""
-    hour = s.climate_s
+def auxiliary_kw(s: System) -> Floats:
+    """Power of the auxiliaries at the instants of the climate [kW]: more cooling on warm days and under load."""
     power = 0.8 + 0.06 * np.maximum(s.ambient_c - 14, 0) + 0.09 * np.maximum(s.battery_c - 22, 0)
-    power = power + 0.04 * np.maximum(4 - s.ambient_c, 0)
+    return power + 0.04 * np.maximum(4 - s.ambient_c, 0)
+
+
+def _auxiliary(s: System, add: Callable[..., SignalSpec]) -> list[SignalSpec]:
+    """Power and registers of the auxiliaries."""
+    hour, power = s.climate_s, auxiliary_kw(s)
     energy = np.concatenate([[0.0], np.cumsum(power[:-1]) * CLIMATE_STEP_S / 3600])
 
     def register(t: Ints, _: Rng) -> Floats:

@@ -41,6 +41,7 @@ class PlantPlan:
     fast_above_v: float = 3.38
     temperatures_per_pack: int = 1
     many_signals: bool = False
+    outside_sensor: bool = False
     disorder_share: float = 0.05
 
     capacity_ah: float = 280.0

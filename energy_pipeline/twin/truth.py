@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from energy_pipeline.twin.cells import cell_index
+from energy_pipeline.twin.extra_signals import CLIMATE_STEP_S, auxiliary_kw
 from energy_pipeline.twin.faults import DriftingOffset, SensorOffsetStep, of_kind
 from energy_pipeline.twin.files import Clock
 from energy_pipeline.twin.meters import MeterSeries
@@ -62,7 +63,7 @@ def _system(s: System) -> dict[str, Any]:
         "efc": float(s.run.throughput_ah / (2 * plan.nameplate_ah)),
         "throughput_ah": float(s.run.throughput_ah),
         "current_zero_a": plan.current_zero_a,
-        **_dc_energy(s),
+        **_energy(s),
         "cells": _cells(s),
         "sat_offset_static_mv_median": round(float(np.median(bank.offset_mv)), 4),
         "charges": charges,
@@ -92,14 +93,15 @@ def _cells(s: System) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _dc_energy(s: System) -> dict[str, float]:
-    """DC energy in and out over the plan, integrated on 10 s [kWh]."""
+def _energy(s: System) -> dict[str, float]:
+    """DC and AC energy in and out and that of the auxiliaries over the plan, integrated on 10 s [kWh]."""
     t = np.arange(s.start_s, s.end_s, 10, dtype=np.int64) + 5
     power = s.mean_cell_v(t) * s.plan.cells * s.run.current(t) / 1000
+    inverter = np.where(power > 0, power / s.plan.conversion, power * s.plan.conversion)
     return {
-        "dc_in_kwh": float(np.maximum(power, 0).sum() / 360),
-        "dc_out_kwh": float(np.maximum(-power, 0).sum() / 360),
-    }
+        f"{side}_{way}_kwh": float(np.maximum(sign * value, 0).sum() / 360)
+        for side, value in (("dc", power), ("ac", inverter)) for way, sign in (("in", 1), ("out", -1))
+    } | {"auxiliary_kwh": float(auxiliary_kw(s)[np.clip((t - s.climate_s[0]) // CLIMATE_STEP_S, 0, None)].sum() / 360)}
 
 
 def _meter(m: MeterSeries, clock: Clock) -> dict[str, Any]:

@@ -111,3 +111,42 @@ def test_without_cells_there_is_an_empty_table_and_without_tables_there_are_null
     assert row["finding"] is None
     assert row["weakness_rank"] is None
     assert row["stuck"] is False
+
+
+@pytest.mark.parametrize(("spread", "state"), [(2.0, "ok"), (5.0, "warn"), (8.5, "critical")])
+def test_a_spread_of_temperatures_is_judged_by_its_limits(spread: float, state: str) -> None:
+    plant = Charger(days=3)
+    names = dict(zip(plant.ctx.signals["signal"], plant.ctx.signals["quantity"], strict=True))
+    ctx = context(signals_table(names | {"bms1_p1_t2": "cell_temperature"}, START, START))
+    days = [
+        {"device": "plant", "month": "2024-03", "signal": f"bms1_p1_t{k}", "ts": START.replace(day=d), "n": 1,
+         "covered_s": 100.0, "integral": 100.0 * (25.0 + spread * (k == 2))} for k in (1, 2) for d in (2, 3)
+    ]
+    daily = RESOLUTIONS["1d"].conform(pl.DataFrame(days, schema=RESOLUTIONS["1d"].polars_schema))
+    ends = build_cell_ends(ctx, "2024-03", plant.readings(), build_charge_cycles(ctx, "2024-03", plant.readings()))
+    rows = build_cell_health(ctx, SAT_DAILY.empty(), CHARGE_CYCLES.empty(), ends, DEGRADATION_FITS.empty(), daily)
+    assert rows["temperature_spread_k"].unique().to_list() == [pytest.approx(spread)]
+    assert rows["temperature_state"].unique().to_list() == [state]
+    blind = build_cell_health(ctx, SAT_DAILY.empty(), CHARGE_CYCLES.empty(), ends, DEGRADATION_FITS.empty(), DAILY)
+    assert blind["temperature_state"].null_count() == len(blind)
+
+
+def test_rest_after_a_discharge_does_not_hide_that_a_cell_was_empty_first() -> None:
+    rng = np.random.default_rng(1)
+    rows = []
+    for k in range(10):
+        for kind, soc, low in (("discharge_end", 3.0, -60.0), ("rest", 3.0, -130.0), ("rest", 97.0, 0.0)):
+            offset = 1.5 * rng.standard_normal(30)
+            offset[4] += low
+            ts = START.replace(day=1 + k, hour=10 if soc > 50 else 20)
+            rows += [
+                {"device": "plant", "month": "2024-03", "day": ts.date(), "ts": ts, "kind": kind, "pack": 1,
+                 "signal": f"bms1_p1_v{c + 1}", "cell": c + 1, "voltage_v": 3.0, "offset_mv": o, "soc": soc}
+                for c, o in enumerate(offset)
+            ]
+    ends = CELL_ENDS.conform(pl.DataFrame(rows, schema=CELL_ENDS.polars_schema))
+    names = {f"bms1_p1_v{c}": "cell_voltage" for c in range(1, 31)}
+    ctx = context(signals_table(names, START, START))
+    table = build_cell_health(ctx, SAT_DAILY.empty(), CHARGE_CYCLES.empty(), ends, DEGRADATION_FITS.empty(), DAILY)
+    assert table.filter(pl.col("finding") == "weak_cell")["cell"].to_list() == [5]
+    assert abs(table.filter(pl.col("cell") == 5)["offset_rest_mv"][0]) < 3

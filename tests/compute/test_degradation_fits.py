@@ -1,6 +1,6 @@
 """Verdicts on planted plants: what is there is found, what is not is not said, and a rise stays a rise."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -199,3 +199,41 @@ def test_slow_noise_of_the_common_mode_is_no_trend_of_hundreds_of_cells() -> Non
         plant = SatPlant(days=365, packs=1, cells=60, battery=QUICK)
         table = fits(plant, frame).filter(pl.col("quantity") == "sat_index_percent")
         assert table.filter(pl.col("verdict").is_in(["falling", "rising"])).is_empty()
+
+
+def capacity_rows(per_cycle: float, days: int = 400, per_day: float = 2.0, noise: float = 0.2) -> pl.DataFrame:
+    """Capacity that starts at 270 Ah and falls by `per_cycle` percent of it per full cycle."""
+    rng = np.random.default_rng(2)
+    k = np.arange(days)
+    value = 270.0 * (1 - per_cycle / 100 * per_day * (k + 1)) * (1 + noise / 100 * rng.standard_normal(days))
+    frame = pl.DataFrame({"device": "plant", "day": [date(2024, 1, 1) + timedelta(days=int(x)) for x in k],
+                          "q_anchor_ah": value, "q_anchor_values": 1})
+    return CAPACITY.conform(
+        frame.with_columns(pl.lit(None).alias(c) for c in CAPACITY.column_names if c not in frame.columns)
+    )
+
+
+def life(capacity: pl.DataFrame) -> dict[str, object]:
+    plant = SatPlant(days=400, packs=1, cells=4, battery=QUICK)
+    table = build_degradation_fits(
+        plant.ctx, plant.frame(), build_regimes(plant.ctx, plant.frame()), capacity, cycles_of(plant, 2.0)
+    )
+    return table.filter(pl.col("quantity") == "capacity_percent").to_dicts()[0]
+
+
+def test_the_end_of_life_comes_from_capacity_with_its_interval() -> None:
+    row = life(capacity_rows(0.01))
+    assert row["verdict"] == "falling"
+    assert row["end_of_life_cycles"] == pytest.approx(2000.0, rel=0.02)
+    assert row["end_of_life_low"] < 2000.0 < row["end_of_life_high"]
+    assert row["end_of_life_reason"] is None
+
+
+def test_there_is_no_end_of_life_without_a_fall_or_beyond_the_reach_of_the_data() -> None:
+    assert life(capacity_rows(0.0))["end_of_life_reason"] == "no_established_fall"
+    slow = life(capacity_rows(0.003, noise=0.05))
+    assert slow["verdict"] == "falling"
+    assert (slow["end_of_life_cycles"], slow["end_of_life_reason"]) == (None, "outside_data")
+    plant = SatPlant(days=400, packs=1, cells=4, slopes={1: -24.0}, battery=QUICK)
+    cells = offsets(fits(plant, cycles=cycles_of(plant, 2.0)))
+    assert cells["end_of_life_cycles"].null_count() == cells["end_of_life_reason"].null_count() == len(cells)

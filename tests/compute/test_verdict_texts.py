@@ -2,7 +2,14 @@
 
 import pytest
 
-from energy_pipeline.compute import regimes, verdicts
+from energy_pipeline.compute import (
+    alarms,
+    auxiliary_fit,
+    capacity_findings,
+    device_evidence,
+    regimes,
+    verdicts,
+)
 from energy_pipeline.compute.sat_daily import REASONS
 from energy_pipeline.compute.verdict_texts import GROUPS, text
 
@@ -21,6 +28,16 @@ def test_every_code_that_the_tables_use_has_both_languages() -> None:
         "verdict": (verdicts.FALLING, verdicts.RISING, verdicts.STABLE, verdicts.NO_TREND, verdicts.INSUFFICIENT),
         "day_reason": REASONS,
         "regime": (regimes.OPERATING, regimes.SUSPECTED, regimes.CELL_STEP),
+        "alarm_end": (alarms.CLEARED, alarms.CHANGED, alarms.NO_DATA),
+        "auxiliary": auxiliary_fit.UNITS,
+        "health_finding": (capacity_findings.OUT_OF_RANGE, capacity_findings.JUMP, capacity_findings.FLAT,
+                           capacity_findings.DIFFERS),
+        "evidence_verdict": (device_evidence.FITS, device_evidence.CONTRADICTS, device_evidence.CANNOT),
+        "resistance_reason": ("not_positive", "few_weeks", "short_span", "preliminary"),
+        "energy_reason": ("no_inverter_power", "sign_unknown", "no_soc", "no_closed_window", "no_auxiliary_meter",
+                          "no_alarm_signal", "no_data", "few_days", "does_not_vary", "not_separable"),
+        "efc_reason": ("one_count", "few_cycles"),
+        "comparison_reason": ("left_out",),
     }
     for group, codes in used.items():
         for code in codes:

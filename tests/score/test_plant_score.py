@@ -7,6 +7,8 @@ import polars as pl
 
 from energy_pipeline.schemas.base import Table
 from energy_pipeline.schemas.battery import CAPACITY, CELL_HEALTH, CHARGE_CYCLES, DEGRADATION_FITS, REGIMES, SAT_DAILY
+from energy_pipeline.schemas.battery_energy import BATTERY_ENERGY, DEVICE_EVIDENCE, RESISTANCE_TRENDS
+from energy_pipeline.schemas.ingest import REJECTED_READINGS
 from energy_pipeline.score.plant_score import score_plant
 
 SYSTEM = {"efc": 100.0, "dc_in_kwh": 1000.0, "dc_out_kwh": 970.0}
@@ -22,7 +24,9 @@ def one(table: Table, **values: Any) -> pl.DataFrame:
 def tables(**changed: pl.DataFrame) -> dict[str, pl.DataFrame]:
     empty = {
         "degradation_fits": DEGRADATION_FITS, "regimes": REGIMES, "cell_health": CELL_HEALTH, "sat_daily": SAT_DAILY,
-        "charge_cycles": CHARGE_CYCLES, "capacity": CAPACITY,
+        "charge_cycles": CHARGE_CYCLES, "capacity": CAPACITY, "device_evidence": DEVICE_EVIDENCE,
+        "resistance_trends": RESISTANCE_TRENDS, "battery_energy": BATTERY_ENERGY,
+        "rejected_readings": REJECTED_READINGS,
     }
     return {k: t.empty() for k, t in empty.items()} | changed
 
@@ -60,5 +64,26 @@ def test_a_finding_that_nobody_planted_is_counted() -> None:
 
 
 def test_what_the_tables_cannot_show_stays_open() -> None:
-    row = score([{"kind": "zone_wrong_hours", "hours": 7.0, "system": 0}], tables())["zone_wrong_hours"]
-    assert row["found"] is None
+    row = score([{"kind": "register_reset", "meter": 1, "signal": "pos_ae", "day": 3, "system": 0}], tables())
+    assert row["register_reset"]["found"] is None
+
+
+def test_a_wrong_zone_counts_where_the_hours_are_right_and_unplanted_contradictions_are_counted() -> None:
+    wrong = {"topic": "zone", "method": "outside_temperature", "verdict": "contradicts"}
+    fault = {"kind": "zone_wrong_hours", "hours": 7.0, "system": 0}
+    near = tables(device_evidence=one(DEVICE_EVIDENCE, **wrong, estimate=6.6))
+    far = tables(device_evidence=one(DEVICE_EVIDENCE, **wrong, estimate=-6.6))
+    assert score([fault], near)["zone_wrong_hours"]["found"] is True
+    assert score([fault], far)["zone_wrong_hours"]["found"] is False
+    assert score([fault], tables())["zone_wrong_hours"]["found"] is False
+    assert score([], near)["contradictions_without_a_fault"]["estimate"] == 1
+    assert score([fault], near)["contradictions_without_a_fault"]["found"] is True
+
+
+def test_totals_are_judged_by_their_targets_and_not_over_a_gap() -> None:
+    good = tables(capacity=one(CAPACITY, efc_ah=100.9, round_trip_percent=97.9))
+    bad = tables(capacity=one(CAPACITY, efc_ah=101.1, round_trip_percent=98.1))
+    assert [score([], t)["efc_ah"]["found"] for t in (good, bad, tables())] == [True, False, False]
+    assert [score([], t)["round_trip_dc"]["found"] for t in (good, bad)] == [True, False]
+    gap = {"kind": "missing_days", "from_day": 10, "days": 5, "system": 0}
+    assert score([gap], good)["efc_ah"]["found"] is None

@@ -313,3 +313,27 @@ def test_the_open_circuit_voltage_rises_with_soc_and_is_flat_in_the_middle() -> 
     assert ends_v[2] - ends_v[1] < 0.05
     assert ends_v[1] - ends_v[0] > 0.5
     assert ends_v[3] - ends_v[2] > 0.1
+
+
+def test_the_outside_sensor_and_the_energy_of_both_sides_are_true(tmp_path: Path) -> None:
+    plan = replace(plan_preset("tiny", meters=0, days=6), outside_sensor=True, disorder_share=0.0)
+    truth = make_plant(tmp_path, plan)["systems"][SYSTEM]
+    seen = read(tmp_path, SYSTEM, "env1_outside_t")
+    hour = (seen["s"].to_numpy() - SHANGHAI_S) % 86_400 / 3600
+    warm = [float(seen.filter(pl.Series(np.abs(hour - h) < 1))["v"].mean() or 0.0) for h in (1.5, 13.5)]
+    assert warm[1] - warm[0] > 5
+    assert truth["dc_in_kwh"] / truth["ac_in_kwh"] == pytest.approx(plan.conversion)
+    assert truth["ac_out_kwh"] / truth["dc_out_kwh"] == pytest.approx(plan.conversion)
+    power = read(tmp_path, SYSTEM, "aux_m_com_ap")
+    assert truth["auxiliary_kwh"] == pytest.approx(float(power["v"].mean() or 0.0) * 24 * plan.days, rel=0.02)
+
+
+def test_without_the_outside_sensor_the_other_files_stay_the_same(tmp_path: Path) -> None:
+    plan = replace(plan_preset("tiny", meters=0, days=2), disorder_share=0.0)
+    make_plant(tmp_path / "a", plan)
+    make_plant(tmp_path / "b", replace(plan, outside_sensor=True))
+    names = {p.name for p in (tmp_path / "a" / "BESS" / SYSTEM).iterdir()}
+    assert {p.name for p in (tmp_path / "b" / "BESS" / SYSTEM).iterdir()} - names == {"env1_outside_t.csv"}
+    for name in ("bms1_p1_v1.csv", "aux_m_com_ap.csv", "dh1_temp.csv"):
+        a, b = ((tmp_path / x / "BESS" / SYSTEM / name).read_bytes() for x in ("a", "b"))
+        assert a == b
