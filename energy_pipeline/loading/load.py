@@ -2,19 +2,18 @@
 
 A load has a number. Its commits are rejected_readings → readings → counter_events → signals → source_files; the
 commit of `readings` carries the numbers of the months to recompute and the ledger itself, so that a crash anywhere
-is repaired by the next load without parsing again. Next: `due_months.py` for which months change.
+is repaired by the next load without parsing again. Next: `commit.py` for the writing, `due_months.py` for which months
+change.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from numpy.typing import NDArray
 
@@ -24,16 +23,12 @@ from energy_pipeline.compute.merge import merge_rows
 from energy_pipeline.compute.rows import REJECT_SCHEMA, SignalRows
 from energy_pipeline.loading import files as reading
 from energy_pipeline.loading.attempts import Attempts, guarded
+from energy_pipeline.loading.commit import LoadCommit, repair_ledger, write_ledger
 from energy_pipeline.loading.due_months import DueMonths, MonthIndex, neighbours, not_ignored
-from energy_pipeline.loading.events import NOTHING, events_are_current, events_key, judge_events, stored_rows
+from energy_pipeline.loading.events import NOTHING, events_are_current, judge_events, stored_rows
 from energy_pipeline.loading.ledger import (
-    META_DEVICE,
-    META_FILES,
-    META_LOAD,
-    META_SIGNALS,
     Ledger,
     SignalAccount,
-    unpack,
 )
 from energy_pipeline.loading.plan import FileWork, LoadPlan, ledger_entries, plan_load
 from energy_pipeline.loading.spool import Spool
@@ -42,16 +37,9 @@ from energy_pipeline.resources.lake import (
     ATTEMPTS,
     Lake,
     LakeBusyError,
-    Scope,
-    commit_numbers,
-    commit_parts,
     numbers_of,
-    scan_table,
 )
-from energy_pipeline.resources.lake_errors import storage
-from energy_pipeline.resources.parquet_parts import Part, signal_column
 from energy_pipeline.resources.raw_files import RawFile
-from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import Settings
 
 Int, Float = NDArray[np.int64], NDArray[np.float64]
@@ -115,36 +103,6 @@ def load_is_due(lake: Lake, settings: Settings, device: str, files: list[RawFile
     return not plan_load(files, entries, settings.reading_digest(device), now_s, wait=True).is_empty
 
 
-def repair_ledger(lake: Lake, settings: Settings, device: str) -> bool:
-    """Finish a load whose process died after the commit of `readings`; True where there was one."""
-    key = f"load:{device}"
-    number = lake.number("readings", key)
-    if number == 0 or lake.number("source_files", key) == number:
-        return False
-    found = None
-    for commit in lake.open("readings").history():
-        if commit.get(META_DEVICE) == device and commit.get(META_LOAD) == str(number):
-            found = commit
-            break
-    if found is None:
-        msg = f"the log of readings no longer holds load {number} of {device}; remove the device's ledger to read again"
-        raise LakeBusyError(msg)
-    signals = unpack(found[META_SIGNALS])
-    events = judge_events(lake.open("readings"), settings, device, signals, {})
-    _write_ledger(lake, settings, device, number, unpack(found[META_FILES]), signals, events)
-    return True
-
-
-def _write_ledger(
-    lake: Lake, settings: Settings, device: str, number: int, files: pl.DataFrame, signals: pl.DataFrame,
-    events: pl.DataFrame,
-) -> None:
-    numbers = {f"load:{device}": number}
-    lake.replace("counter_events", Scope(device), lambda: events, {**numbers, events_key(settings, device): number})
-    lake.replace("signals", Scope(device), lambda: signals, numbers)
-    lake.replace("source_files", Scope(device), lambda: files, numbers)
-
-
 class _Load:
     """The state of one attempt at a load."""
 
@@ -155,7 +113,7 @@ class _Load:
         self.lake, self.settings, self.device, self.now_s = lake, settings, device, now_s
         self.progress = progress or (lambda *_: None)
         self.handle = lake.open("readings")  # before anything is read: a concurrent load makes our commit fail
-        self.rejects_handle = lake.open("rejected_readings")
+        refused_handle = lake.open("rejected_readings")
         self.number = numbers_of(self.handle, [f"load:{device}"])[f"load:{device}"] + 1
         self.zone = settings.zone_of(device)
         first = zones.month_bounds(self.zone, settings.first_month)[0]
@@ -169,8 +127,9 @@ class _Load:
         self.plan: LoadPlan = plan_load(files, ledger_entries(stored_files), self.digest, now_s)
         self.accounts: dict[str, SignalAccount] = {}
         self.attempts = Attempts(lake, device, self.digest)
-        self.rejects: list[pl.DataFrame] = []
-        self.displaced: dict[str, Int] = {}
+        self.out = LoadCommit(
+            lake, device, self.number, self.plan, self.index, self.handle, refused_handle
+        )
         self.report = LoadReport(device)
         self.fresh_registers: dict[str, tuple[Int, Float]] = {}
         self.conflicts: dict[str, tuple[Int, Float]] | None = None
@@ -242,7 +201,7 @@ class _Load:
             self.report.problems.append(f"{result.work.file.path}: {result.reason}")
         if result.chunk is not None and len(result.chunk.rejects):
             path = pl.lit(result.work.file.path).alias("path")
-            self.rejects.append(result.chunk.rejects.with_columns(path))
+            self.out.refused.append(result.chunk.rejects.with_columns(path))
 
     # Merging ---------------------------------------------------------------------------------------------------
 
@@ -309,16 +268,16 @@ class _Load:
             row = rows.row(position - int(starts[piece]))
             records.append((signal, rows.lines.number(row), int(ts[position]), float(value[position]),
                             rows.lines.text(row), "conflict", path))
-        self.rejects.append(pl.DataFrame(records, schema={**REJECT_SCHEMA, "path": pl.String}, orient="row"))
+        self.out.refused.append(pl.DataFrame(records, schema={**REJECT_SCHEMA, "path": pl.String}, orient="row"))
 
     def _reject_displaced(self, signal: str, ts: Int, value: Float) -> None:
-        self.displaced[signal] = ts
+        self.out.displaced[signal] = ts
         frame = pl.DataFrame({"ts": ts, "value": value}).select(
             pl.lit(signal).alias("signal"), pl.lit(None, pl.Int64).alias("line"), "ts", "value",
             pl.lit(None, pl.String).alias("raw"), pl.lit("conflict").alias("reason"),
             pl.lit(None, pl.String).alias("path"),
         )
-        self.rejects.append(frame)
+        self.out.refused.append(frame)
 
     def _remember_register(self, signal: str, ts: Int, value: Float) -> None:
         stored = self._stored(signal)
@@ -367,92 +326,12 @@ class _Load:
         return NOTHING[0] if signal in self.plan.rebuild else stored_rows(self.handle, self.device, signal)[0]
 
     def _commit(self, spool: Spool, due: DueMonths) -> None:
-        self._commit_rejects(self.rejects_handle)
+        self.out.write_refused()
         numbers = {f"load:{self.device}": self.number}
         numbers |= {f"{self.device}|{m}": self.number for m in due.months}
-        rewritten = self._months_to_rewrite()
-        metadata = self.ledger.metadata()
-        table = TABLES["readings"]
-        if rewritten:
-            months = sorted(rewritten | {m for _, ts, _ in spool for m in self.index.months_of(ts)})
-            commit_parts(
-                self.handle, table, self.device, self._merged_parts(spool, months), months, numbers, metadata
-            )
-        elif spool.rows:
-            commit_parts(self.handle, table, self.device, self._new_parts(spool), None, numbers, metadata)
-        else:
-            commit_numbers(self.handle, numbers, metadata)
-        self._keep_rejects()
-        _write_ledger(
+        self.out.write_readings(spool, numbers, self.ledger.metadata())
+        self.out.keep_refused()
+        write_ledger(
             self.lake, self.settings, self.device, self.number, self.ledger.files_frame(),
             self.ledger.signals_frame(), self.events,
         )
-
-    def _keep_rejects(self) -> None:
-        """Write the refused rows again where a slower load, which has failed since, put its own in their place."""
-        handle = self.lake.open("rejected_readings")
-        own = scan_table(handle, self.device, None).filter(pl.col("load") == self.number)
-        if own.select(pl.len()).collect().item() != sum(len(r) for r in self.rejects):
-            self._commit_rejects(handle)
-
-    def _commit_rejects(self, handle: DeltaTable) -> None:
-        table = TABLES["rejected_readings"]
-        condition = f"device = '{self.device}' AND (load = {self.number}"
-        if self.plan.rebuild:
-            condition += f" OR signal IN ({_quoted(self.plan.rebuild)})"
-        if self.plan.forget:  # torn rows of long files belong to no signal
-            condition += f" OR (signal IS NULL AND path IN ({_quoted(self.plan.forget)}))"
-        condition += ")"
-        with storage(table.name, handle.table_uri):
-            if not self.rejects:
-                if handle.file_uris(file_pruning_predicate=[("device", "=", self.device)]):
-                    handle.delete(condition)
-                return
-            frame = pl.concat([r.select(*REJECT_SCHEMA, "path") for r in self.rejects]).with_columns(
-                pl.lit(self.device).alias("device"), pl.lit(self.number).alias("load"),
-                pl.from_epoch("ts", time_unit="us").dt.replace_time_zone("UTC"),
-            )
-            write_deltalake(handle, table.conform(frame).to_arrow(), mode="overwrite", predicate=condition)
-
-    def _months_to_rewrite(self) -> set[str]:
-        months: set[str] = set()
-        for ts in self.displaced.values():
-            months |= self.index.months_of(ts)
-        if self.plan.rebuild:
-            # As stored: a new zone or first month may put the same rows into other months.
-            old = scan_table(self.handle, self.device, None).filter(pl.col("signal").is_in(sorted(self.plan.rebuild)))
-            months |= set(old.select(pl.col("month").unique()).collect()["month"])
-        return months
-
-    def _new_parts(self, spool: Spool) -> Iterator[Part]:
-        for signal, ts, value in spool:
-            yield from self._parts(signal, ts, value)
-
-    def _merged_parts(self, spool: Spool, months: list[str]) -> Iterator[Part]:
-        """All rows of the given months: stored ones that stay, and new ones, signal by signal."""
-        stored = set(
-            scan_table(self.handle, self.device, months).select(pl.col("signal").unique()).collect()["signal"]
-        )
-        for signal in sorted(stored | set(spool.signals())):
-            ts, value = spool.get(signal)
-            if signal in stored and signal not in self.plan.rebuild:
-                old_ts, old_value = stored_rows(self.handle, self.device, signal, months)
-                keep = ~np.isin(old_ts, self.displaced.get(signal, NOTHING[0]))
-                ts, value = np.concatenate([old_ts[keep], ts]), np.concatenate([old_value[keep], value])
-                order = np.argsort(ts, kind="stable")
-                ts, value = ts[order], value[order]
-            yield from self._parts(signal, ts, value)
-
-    def _parts(self, signal: str, ts: Int, value: Float) -> Iterator[Part]:
-        for month, part in self.index.slices(ts):
-            columns = {
-                "signal": signal_column([signal], np.zeros(part.stop - part.start, np.int32)),
-                "ts": pa.array(ts[part]).view(pa.timestamp("us", "UTC")),
-                "value": pa.array(value[part]),
-            }
-            yield Part(month, pa.table(columns))
-
-
-def _quoted(texts: Iterable[str]) -> str:
-    """Texts as a list of SQL literals."""
-    return ", ".join("'" + t.replace("'", "''") + "'" for t in sorted(texts))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deltalake import DeltaTable
 
-from energy_pipeline.loading import load as load_module
+from energy_pipeline.loading import commit as commit_module
 from energy_pipeline.resources import lake as lake_module
 from tests.crash.plants import Plant
 
@@ -36,7 +36,7 @@ def arm(table: str, after: bool) -> None:
 
         setattr(module, name, guarded)
 
-    for module in (load_module, lake_module):
+    for module in (commit_module, lake_module):
         for name in COMMITS:
             if hasattr(module, name):
                 wrap(module, name)

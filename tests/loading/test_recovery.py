@@ -8,6 +8,7 @@ from signal import SIGKILL
 
 import pytest
 
+from energy_pipeline.loading import commit as commit_module
 from energy_pipeline.loading import load as load_module
 from energy_pipeline.loading.load import _Load, load_device
 from energy_pipeline.resources import lake as lake_module
@@ -71,7 +72,7 @@ def commits(patch, stop_at, after):
         patch.setattr(module, name, counted)
 
     for module, name in (
-        (load_module, "write_deltalake"), (load_module, "commit_parts"), (load_module, "commit_numbers"),
+        (commit_module, "write_deltalake"), (commit_module, "commit_parts"), (commit_module, "commit_numbers"),
         (lake_module, "commit_frame"),
     ):
         guard(module, name)
