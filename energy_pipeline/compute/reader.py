@@ -5,12 +5,9 @@ lenient path, which finds the bad rows one by one. Both give the same rows for g
 decided here. Next: `rows.py` turns these columns into readings and rejected rows.
 """
 
-import csv
-import io
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -19,105 +16,12 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from energy_pipeline.compute.fields import BLANKS, epoch_us, parse_numbers, parse_times, quoted_fields
 from energy_pipeline.compute.layout import Layout, LayoutError
+from energy_pipeline.compute.lines import Lines, RowNumbers, is_blank
 
-ISO = r"^(\d{4}-\d{2}-\d{2})(?:[ T](\d{2})(?::(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?)?(Z|z|[+-]\d{2}(?::?\d{2})?)?$"
 HAS_OFFSET = re.compile(r"\d(Z|z|[+-]\d{2}(:?\d{2})?)$")
 FIRST_FILLED = re.compile(rb"[\r\n]*")
-RAW_LENGTH = 200
-BLOCK = 1 << 16  # bytes of text in which line ends are counted
-BLANKS = " \t"  # what Arrow trims around numbers, and so everybody else
-
-
-def is_blank(data: bytes) -> bool:
-    """True where there is nothing but white space; looks no further than the first other byte."""
-    return not data or data.isspace()
-
-
-@dataclass
-class Lines:
-    """Where rows stand in the file: row index of a chunk → line number and text.
-
-    `is_dense` says that no line is blank; then a row is found by counting line ends block by block, and only the
-    block that holds it is looked at. Otherwise all lines are indexed, once.
-    """
-
-    data: bytes
-    first_line: int
-    is_dense: bool = False
-    _starts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    _numbers: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    _last_block: tuple[int, NDArray[np.int64]] = field(default_factory=lambda: (-1, np.empty(0, np.int64)))
-
-    @cached_property
-    def _ends_before(self) -> NDArray[np.int64]:
-        """Line ends before each block of the data, and in all of it; small blocks stay in the processor's cache."""
-        text = np.frombuffer(self.data, np.uint8)
-        counts = [np.count_nonzero(text[i : i + BLOCK] == ord("\n")) for i in range(0, len(text), BLOCK)]
-        return np.cumsum([0, *counts])
-
-    @property
-    def ends(self) -> int:
-        """Number of line ends, and of a last line that has none."""
-        return int(self._ends_before[-1]) + (bool(self.data) and not self.data.endswith(b"\n"))
-
-    def _index(self) -> None:
-        """Find where the lines begin that hold anything but carriage returns; once, and only where it is asked for."""
-        if len(self._starts) or not self.data:
-            return
-        text = np.frombuffer(self.data, np.uint8)
-        breaks = np.flatnonzero(text == ord("\n"))
-        starts, ends = np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(text)]])
-        filled = ends > starts
-        for i in np.flatnonzero(filled & (text[np.minimum(starts, len(text) - 1)] == ord("\r"))):
-            filled[i] = bool(self.data[starts[i] : ends[i]].strip(b"\r"))
-        self._starts = starts[filled]
-        self._numbers = np.flatnonzero(filled) + self.first_line
-
-    def count(self) -> int:
-        """Number of lines that are not blank."""
-        self._index()
-        return len(self._starts)
-
-    def start(self, row: int) -> int:
-        """Byte at which a row begins."""
-        if not self.is_dense:
-            self._index()
-            return int(self._starts[row])
-        if row == 0:
-            return 0
-        block = int(np.searchsorted(self._ends_before, row)) - 1
-        if self._last_block[0] != block:  # rows are asked for in order: the next one is mostly in the same block
-            text = np.frombuffer(self.data[block * BLOCK : (block + 1) * BLOCK], np.uint8)
-            self._last_block = block, np.flatnonzero(text == ord("\n"))
-        return block * BLOCK + int(self._last_block[1][row - int(self._ends_before[block]) - 1]) + 1
-
-    def number(self, row: int) -> int:
-        """Line number in the file, from 1."""
-        if self.is_dense:
-            return self.first_line + row
-        self._index()
-        return int(self._numbers[row])
-
-    def text(self, row: int) -> str:
-        """The line as it stands in the file, at most 200 characters."""
-        start = self.start(row)
-        end = self.data.find(b"\n", start)
-        line = self.data[start : end if end >= 0 else len(self.data)].rstrip(b"\r")
-        return line[: 4 * RAW_LENGTH].decode("utf-8", errors="backslashreplace")[:RAW_LENGTH]
-
-
-@dataclass
-class RowNumbers(Lines):
-    """Lines of a Parquet file: there is no text, and the number is that of the row."""
-
-    def number(self, row: int) -> int:
-        """Row number, from 1."""
-        return row + self.first_line
-
-    def text(self, row: int) -> str:  # noqa: ARG002
-        """Parquet rows have no text."""
-        return ""
 
 
 @dataclass
@@ -173,7 +77,7 @@ def _first_field(data: bytes, layout: Layout) -> str:
     start = FIRST_FILLED.match(data).end()  # type: ignore[union-attr] - it matches at nothing too
     end = data.find(b"\n", start)
     line = data[start : end if end >= 0 else len(data)].decode("utf-8", errors="replace")
-    cells = _quoted_fields(line, layout.source.separator)
+    cells = quoted_fields(line, layout.source.separator)
     index = layout.columns.index(layout.source.time_column)
     return cells[index].strip() if index < len(cells) else ""
 
@@ -225,7 +129,7 @@ def _from_arrow(table: pa.Table, layout: Layout, lines: Lines) -> Columns:
     source = layout.source
     times = table.column(source.time_column).combine_chunks()
     if pa.types.is_string(times.type) and source.time_format not in {"iso", "epoch_s", "epoch_ms"}:
-        time_us, time_ok, is_utc = _parse_times(pl.Series(times).str.strip_chars(BLANKS), source.time_format)
+        time_us, time_ok, is_utc = parse_times(pl.Series(times).str.strip_chars(BLANKS), source.time_format)
     else:
         time_us, time_ok, is_utc = _arrow_times(times, source.time_format)
     values: dict[str, NDArray[np.float64]] = {}
@@ -271,16 +175,7 @@ def _arrow_times(
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         msg = f"the time column is of type {times.type}; allowed are timestamps, or numbers with an epoch format"
         raise LayoutError(msg) from error
-    return _epoch_us(seconds, style, ok)
-
-
-def _epoch_us(
-    numbers: NDArray[np.float64], style: str, ok: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-    scale = 1e3 if style == "epoch_ms" else 1e6
-    micro = numbers * scale
-    ok = ok & np.isfinite(micro) & (np.abs(np.where(np.isfinite(micro), micro, np.inf)) < 9e15)
-    return np.where(ok, np.round(micro), 0.0).astype(np.int64), ok, np.ones(len(ok), bool)
+    return epoch_us(seconds, style, ok)
 
 
 def _read_lenient(data: bytes, layout: Layout, lines: Lines) -> Columns:
@@ -300,13 +195,13 @@ def _read_lenient(data: bytes, layout: Layout, lines: Lines) -> Columns:
             cells.append(row[position].strip(BLANKS) if position < len(row) else "")
             if i in bad_encoding and "\ufffd" in cells[-1]:  # in a column that nobody reads it does not matter
                 broken[i] = "bad_encoding"
-    time_us, time_ok, is_utc = _parse_times(pl.Series(fields[source.time_column], dtype=pl.String), source.time_format)
+    time_us, time_ok, is_utc = parse_times(pl.Series(fields[source.time_column], dtype=pl.String), source.time_format)
     values, state = {}, {}
     for name in layout.value_columns:
-        values[name], state[name] = _parse_numbers(pl.Series(fields[name], dtype=pl.String), source.decimal)
+        values[name], state[name] = parse_numbers(pl.Series(fields[name], dtype=pl.String), source.decimal)
     factors = None
     if source.factor_column:
-        factors, _ = _parse_numbers(pl.Series(fields[source.factor_column], dtype=pl.String), source.decimal)
+        factors, _ = parse_numbers(pl.Series(fields[source.factor_column], dtype=pl.String), source.decimal)
     keys = pl.Series(fields[source.key_column], dtype=pl.String) if source.key_column else None
     return Columns(time_us, time_ok, is_utc, values, state, keys, factors, lines, broken)
 
@@ -327,63 +222,7 @@ def _decode_lines(data: bytes, encoding: str) -> tuple[list[str], set[int]]:
 
 
 def _split_fields(texts: list[str], separator: str) -> list[list[str]]:
-    return [_quoted_fields(text, separator) if '"' in text else text.split(separator) for text in texts]
-
-
-def _quoted_fields(text: str, separator: str) -> list[str]:
-    try:
-        return next(csv.reader(io.StringIO(text), delimiter=separator), [])
-    except csv.Error:  # a field beyond the limit of the csv module: the row cannot be split
-        return []
-
-
-def _parse_numbers(texts: pl.Series, decimal: str) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    empty = texts == ""
-    if decimal == ",":
-        texts = pl.select(pl.when(texts.str.contains(".", literal=True)).then(pl.lit("x")).otherwise(texts)).to_series()
-        texts = texts.str.replace(",", ".", literal=True)
-    numbers = texts.cast(pl.Float64, strict=False)
-    state = np.where(empty.to_numpy(), 1, np.where(numbers.is_null().to_numpy(), 2, 0)).astype(np.uint8)
-    return numbers.to_numpy().astype(np.float64), state
-
-
-def _parse_times(texts: pl.Series, style: str) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-    if style in {"epoch_s", "epoch_ms"}:
-        numbers = texts.cast(pl.Float64, strict=False)
-        return _epoch_us(numbers.to_numpy().astype(np.float64), style, ~numbers.is_null().to_numpy())
-    if style != "iso":
-        parsed = texts.str.to_datetime(style, time_unit="us", strict=False)
-        utc = isinstance(parsed.dtype, pl.Datetime) and parsed.dtype.time_zone is not None
-        physical = parsed.to_physical()
-        ok = ~physical.is_null().to_numpy()
-        return _zero_where(physical, ok), ok, np.full(len(ok), utc)
-    parts = texts.str.extract_groups(ISO).struct.unnest()
-    parts.columns = ["date", "hour", "minute", "second", "fraction", "offset"]
-    frame = parts.select(
-        pl.concat_str(
-            pl.col("date"), pl.lit(" "), pl.col("hour").fill_null("00"), pl.lit(":"), pl.col("minute").fill_null("00"),
-            pl.lit(":"), pl.col("second").fill_null("00"),
-        ).str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).alias("naive"),
-        pl.col("fraction").str.pad_end(6, "0").str.slice(0, 6).cast(pl.Int64).fill_null(0).alias("us"),
-        pl.col("offset").str.replace(r"^[Zz]$", "+00:00").alias("offset"),
-    )
-    sign = pl.when(pl.col("offset").str.starts_with("-")).then(-1).otherwise(1)
-    minutes = pl.col("offset").str.slice(1, 2).cast(pl.Int64) * 60 + (
-        pl.col("offset").str.slice(3).str.strip_chars(":").replace("", "0").cast(pl.Int64, strict=False).fill_null(0)
-    )
-    frame = frame.select(
-        (pl.col("naive").to_physical() + pl.col("us") - (sign * minutes * 60_000_000).fill_null(0)).alias("time"),
-        pl.col("offset").is_not_null().alias("utc"),
-    )
-    ok = ~frame["time"].is_null().to_numpy()
-    return _zero_where(frame["time"], ok), ok, frame["utc"].to_numpy()
-
-
-def _zero_where(times: pl.Series, ok: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Times as integers; rows that could not be read hold 0, are marked in `ok` and never used."""
-    out = np.zeros(len(ok), np.int64)
-    out[ok] = times.drop_nulls().to_numpy()
-    return out
+    return [quoted_fields(text, separator) if '"' in text else text.split(separator) for text in texts]
 
 
 def read_parquet(data: bytes, layout: Layout) -> Columns:

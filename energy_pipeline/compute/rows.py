@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from energy_pipeline.compute import zones
 from energy_pipeline.compute.layout import Layout, Target
-from energy_pipeline.compute.reader import Columns, Lines
+from energy_pipeline.compute.lines import Lines
+from energy_pipeline.compute.reader import Columns
 
 REASONS = {
     "unparsable_time": "the time could not be read",

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from energy_pipeline.compute.layout import Layout, LayoutError, resolve_layout, split_header
-from energy_pipeline.compute.reader import Columns, is_blank, parquet_columns, read_csv_chunk, read_parquet
+from energy_pipeline.compute.lines import is_blank
+from energy_pipeline.compute.reader import Columns, parquet_columns, read_csv_chunk, read_parquet
 from energy_pipeline.compute.rows import ParsedChunk, interpret
 from energy_pipeline.compute.zones import first_open_row
 from energy_pipeline.loading.plan import HOUR_OPEN_S, YOUNG_S, FileWork

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from energy_pipeline.compute import reader
 from energy_pipeline.compute.layout import DEFAULT_SOURCE, LayoutError, resolve_layout, split_header
-from energy_pipeline.compute.reader import Lines, read_csv_chunk
+from energy_pipeline.compute.lines import Lines
+from energy_pipeline.compute.reader import read_csv_chunk
 from energy_pipeline.compute.rows import REASONS, interpret
 from energy_pipeline.resources.raw_files import discover
 from energy_pipeline.settings import Source

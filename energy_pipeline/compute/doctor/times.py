@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from energy_pipeline.compute import fields
 from energy_pipeline.compute.doctor.sniff import as_numbers
-from energy_pipeline.compute.reader import ISO, _parse_times
+from energy_pipeline.compute.fields import ISO
 
 EPOCH_S = (9.4e8, 2.3e9)  # 1999 to 2042
 TIME_WORD = re.compile(r"(?<![a-z])(ts|time|epoch|moment|date|datetime|unix|stamp|timestamp|zeit|datum|t)(?![a-z])"
@@ -48,7 +49,7 @@ class TimeColumn:
 
 def parse_times(texts: pl.Series, style: str) -> tuple[NDArray[np.int64], NDArray[np.bool_], bool]:
     """Read texts by a format of `[[source]]`; (time [µs], readable, is UTC), exactly as the reader does."""
-    time_us, ok, utc = _parse_times(texts, style)
+    time_us, ok, utc = fields.parse_times(texts, style)
     return time_us, ok, bool(len(utc) and utc[ok].any()) or style.startswith("epoch")
 
 
