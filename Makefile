@@ -11,7 +11,7 @@ export ENERGY_SETTINGS ?= $(firstword $(wildcard energy.toml $(DEMO)/energy.toml
 export DAGSTER_HOME := $(CURDIR)/.dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-crash lint format bench bench-api dev view screenshots fuzz score clean
+.PHONY: help env demo test test-crash lint format bench bench-api bench-viewer dev view screenshots fuzz score clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ bench: env ## measure speed and memory (SIZE=quick, full or large); results in b
 
 bench-api: env ## measure the REST API: a lake of 260 cells × 600 days, a server, 20 clients; bench-results/api.json
 	$(BIN)/python scripts/bench_api.py $(ARGS)
+
+bench-viewer: env ## measure the viewer by a real browser on 260 cells × 600 days; bench-results/viewer.json
+	$(BIN)/python scripts/bench_viewer.py $(ARGS)
 
 fuzz: env ## 100,000 mutated files through the reader
 	$(BIN)/python -m tests.fuzz.run --count 100000 --seed 1

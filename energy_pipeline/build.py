@@ -33,18 +33,18 @@ def _collect(site: SiteResource) -> Definitions:
     settings = site.settings()
     parts = build_partitions(settings.first_month, settings.zone)
     groups = {
-        "ingest": build_ingest(parts),
+        "ingest": build_ingest(parts, settings.operation),
         "months": [*build_resolution(parts), *build_meters(parts)],
         "charges": build_battery_months(parts),
         "device": build_battery_devices(parts),
-        "fleet": build_fleet(),
+        "fleet": build_fleet(settings.operation),
     }
     jobs = build_jobs(groups)
     return Definitions(
         assets=[asset for assets in groups.values() for asset in assets],
         asset_checks=build_checks(),
         jobs=jobs,
-        sensors=build_sensors(jobs),
+        sensors=build_sensors(jobs, settings.operation.sensor_interval_s),
         schedules=build_schedules(),
         resources={"site": site},
         executor=in_process_executor,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from dagster import (
     AssetExecutionContext,
     DagsterInstance,
+    DagsterRunStatus,
     DynamicPartitionsDefinition,
     MonthlyPartitionsDefinition,
     MultiPartitionKey,
@@ -18,6 +19,11 @@ from dagster import (
 )
 
 DEVICES = "devices"
+DEVICE_TAG = "energy/device"  # on every run; one run per device at a time (`coordinator.py`, `dagster.yaml`)
+UNFINISHED = [
+    DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
 EMPTY_RANGE = (
     "this run names no partition: an empty or reversed range; "
     "give --partition 'm1|2024-03', or --partition-range 'm1|2024-03...m1|2024-06' with the earlier month first"

@@ -1,7 +1,8 @@
 """Schedules: nightly maintenance of the lake.
 
 Small files are compacted and files that no version needs are removed; the sweep of files that a killed writer left
-happens only while no run is under way. Next: `resources/lake.py`, `Lake.maintain`.
+happens only while no run is under way. Alerts that the webhook has not taken yet are sent. A further schedule is one
+job and one line in `build_schedules`. Next: `resources/lake.py`, `Lake.maintain`.
 """
 
 from dagster import (
@@ -15,6 +16,7 @@ from dagster import (
     op,
 )
 
+from energy_pipeline.alerts import send_pending
 from energy_pipeline.resources.site import SiteResource
 
 ACTIVE = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
@@ -27,6 +29,8 @@ def maintain_lake(context: OpExecutionContext, site: SiteResource) -> None:
     done = site.lake().maintain(full=not others)
     for name, counts in done.items():
         context.log.info(f"{name}: {counts['compacted']} files compacted, {counts['removed']} removed")
+    for line in send_pending(site.lake(), site.settings()):
+        context.log.warning(line)
 
 
 @job(executor_def=in_process_executor, description="Keep the lake small and fast.")

@@ -25,7 +25,7 @@ from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.raw_files import Discovery
 from energy_pipeline.runner import Observer, RunSummary
 from energy_pipeline.settings import Settings
-from energy_pipeline.work import Work
+from energy_pipeline.work import Due, Work
 
 WHAT = {
     "ingest": "reading files", "months": "months", "charges": "charges", "device": "battery tables",
@@ -127,9 +127,10 @@ def print_summary(console: Console, summary: RunSummary) -> None:
             console.print(f"{title}: and {len(items) - 20} more")
 
 
-def print_status(console: Console, lake: Lake, settings: Settings, found: Discovery, due: list[Work]) -> None:
+def print_status(console: Console, lake: Lake, settings: Settings, found: Discovery, due: Due) -> None:
     """Print devices, what is due, failing checks and the size of the lake."""
-    behind = {w.device: f"{WHAT[w.kind]}" + (f" {w.months[0]} … {w.months[-1]}" if w.months else "") for w in due}
+    behind = {hold.device: "held back" for hold in due.holds}
+    behind |= {w.device: f"{WHAT[w.kind]}" + (f" {w.months[0]} … {w.months[-1]}" if w.months else "") for w in due.work}
     table = RichTable(
         *(Column(c, no_wrap=True) for c in ("device", "zone", "files", "readings", "last reading (UTC)", "due")),
         box=None,
@@ -149,6 +150,8 @@ def print_status(console: Console, lake: Lake, settings: Settings, found: Discov
     console.print(table)
     if "" in behind:
         console.print("the overview of all devices is due")
+    for hold in due.holds:
+        console.print(hold.text, highlight=False, markup=False)
     failing = lake.scan("check_results").filter(~pl.col("passed")).collect()
     for row in failing.iter_rows(named=True):
         console.print(f"failing check: {row['device']} {row['check']} ({row['failed_rows']} rows); {row['advice']}",

@@ -1,15 +1,31 @@
 """What is due: one pure comparison of the numbers in the tables, used by the sensor, `run` and `status` alike.
 
 Each load of a device has a number, recorded with the months it changes. A month is due where a table made from it
-carries a lower number; the device's own tables are due after its months; the fleet comes last. State lives in the
-lake and nowhere else, so any crash and any order of runs leads to the same end. Next: `sensors.py`, `runner.py`.
+carries a lower number, or a check of it has not judged that number; the device's own tables are due after its months;
+the fleet comes last. A red blocking check holds back what comes after it on its device. State lives in the lake and
+nowhere else, so any crash and any order of runs leads to the same end. Next: `guards.py`, `sensors.py`, `runner.py`.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 import polars as pl
 
+from energy_pipeline.guards import (
+    ALL,
+    CHARGES,
+    DEVICE,
+    INGEST,
+    MONTHS,
+    Hold,
+    Verdicts,
+    guards_of,
+    holds,
+    is_current,
+    judged_digest,
+)
+from energy_pipeline.guards import verdicts as read_verdicts
 from energy_pipeline.loading.load import load_is_due
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.raw_files import RawFile
@@ -17,7 +33,7 @@ from energy_pipeline.schemas import TABLES, battery
 from energy_pipeline.settings import Settings
 
 INGEST_TABLES = ("source_files", "signals", "readings", "rejected_readings", "counter_events")
-UNTRACKED = ("check_results",)
+UNTRACKED = ("check_results", "alerts")
 BATTERY_TABLES = tuple(t.name for t in battery.TABLES)
 BATTERY_QUANTITIES = {"cell_voltage", "soc", "system_current", "system_power"}
 _BY_MONTH = tuple(
@@ -39,13 +55,21 @@ class Work:
 
     `months` and `charges` name a contiguous range of months; `charges` and `device` are for battery systems only.
 
-    `number` is the load it brings the tables up to; it names the run, so that the same work is not asked for twice.
+    `number` is the load it brings the tables up to. `state` tells settings and files apart, so that work which failed
+    too often is tried again once one of them has changed.
     """
 
     kind: str
     device: str
     number: int
     months: tuple[str, ...] = ()
+    state: str = ""
+
+    @property
+    def name(self) -> str:
+        """What, for which device and months, up to which load, from which settings and files."""
+        span = f":{self.months[0]}..{self.months[-1]}" if self.months else ""
+        return f"{self.kind}:{self.device}{span}:{self.number}@{self.state}"
 
     @property
     def partition(self) -> str | None:
@@ -65,47 +89,90 @@ def device_key(device: str, digest: str) -> str:
     return f"{device}@{digest}"
 
 
-def due_work(
-    lake: Lake, settings: Settings, files: dict[str, list[RawFile]], now_s: float
-) -> list[Work]:
-    """Return the next work of every device, and that of the fleet where nothing else is left.
+@dataclass
+class Due:
+    """The next work of every device, and the checks that hold devices back."""
+
+    work: list[Work] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+
+
+def due_work(lake: Lake, settings: Settings, files: dict[str, list[RawFile]], now_s: float) -> list[Work]:
+    """Return the next work of every device (see `plan_work`)."""
+    return plan_work(lake, settings, files, now_s).work
+
+
+def plan_work(
+    lake: Lake, settings: Settings, files: dict[str, list[RawFile]], now_s: float,
+    left_alone: Callable[[Work], bool] = lambda _: False,
+) -> Due:
+    """Return the next work of every device, that of the fleet where nothing else is left, and what is held back.
 
     Args:
         lake: the tables.
         settings: for the digests and the present sources.
         files: files of each device as discovered.
         now_s: the present time [s since 1970], to leave young files alone.
+        left_alone: true for work that has failed too often; it is not returned, and the fleet does not wait for it.
     """
-    work: list[Work] = []
+    due = Due()
     for device in sorted({*files, *lake.devices()}):
         if device in files and load_is_due(lake, settings, device, files[device], now_s):
-            work.append(Work("ingest", device, _loaded(lake, device) + 1))
-        else:
-            work.extend(_after_ingest(lake, settings, device))
-    if not work:
-        work.extend(_fleet(lake, settings))
-    return work
+            state = _files_state(settings.reading_digest(device), files[device])
+            due.work.append(Work("ingest", device, _loaded(lake, device) + 1, state=state))
+            continue
+        after = _after_ingest(lake, settings, device)
+        due.work.extend(after.work)
+        due.holds.extend(after.holds)
+    due.work = [w for w in due.work if not left_alone(w)]
+    if not due.work:
+        due.work = [w for w in _fleet(lake, settings) if not left_alone(w)]
+    return due
+
+
+def _files_state(digest: str, files: list[RawFile]) -> str:
+    seen = sorted((f.path, f.size, f.mtime_ns) for f in files)
+    return hashlib.blake2b(repr((digest, seen)).encode(), digest_size=5).hexdigest()
 
 
 def _loaded(lake: Lake, device: str) -> int:
     return lake.number("readings", f"load:{device}")
 
 
-def _after_ingest(lake: Lake, settings: Settings, device: str) -> list[Work]:
-    loaded = _loaded(lake, device)
+def _after_ingest(lake: Lake, settings: Settings, device: str) -> Due:
+    """Work behind the load of a device, one stage at a time: a stage waits for the one before it."""
+    loaded, digest = _loaded(lake, device), settings.derived_digest(device)
     if loaded == 0:
-        return []
-    months = due_months(lake, settings, device, MONTH_TABLES)
-    if months:
-        return [Work("months", device, loaded, span) for span in _ranges(months)]
-    if not is_battery(lake, device):
-        return []
-    months = due_months(lake, settings, device, CHARGE_TABLES)
-    if months:
-        return [Work("charges", device, loaded, span) for span in _ranges(months)]
-    key = device_key(device, settings.derived_digest(device))
-    behind = [t for t in DEVICE_TABLES if lake.number(t, key) < loaded]
-    return [Work("device", device, loaded)] if behind else []
+        return Due()
+    found = read_verdicts(lake, device)
+    whole = {ALL: loaded}
+    read = judged_digest(settings, device, INGEST)
+    if any(not is_current(found, g, ALL, loaded, read) for g in guards_of(INGEST)):
+        return Due([Work("ingest", device, loaded, state=read)])
+    red = holds(found, device, INGEST, whole, read)
+    if red:
+        return Due(holds=red)
+    battery = is_battery(lake, device)
+    for stage, tables in ((MONTHS, MONTH_TABLES), (CHARGES, CHARGE_TABLES if battery else ())):
+        if not tables:
+            continue
+        months, red = _due_months(lake, settings, device, stage, tables, found)
+        if months or red:
+            return Due([Work(stage, device, loaded, span, digest) for span in _ranges(months)], red)
+    if not battery:
+        return Due()
+    key = device_key(device, digest)
+    behind = any(lake.number(t, key) < loaded for t in DEVICE_TABLES)
+    if behind or any(not is_current(found, g, ALL, loaded, digest) for g in guards_of(DEVICE)):
+        red = holds(found, device, DEVICE, whole, digest)
+        return Due(holds=red) if red else Due([Work("device", device, loaded, state=digest)])
+    return Due()
+
+
+def is_finished(lake: Lake, settings: Settings, device: str) -> bool:
+    """True where a device's tables stand at its last load, and no check holds it back."""
+    after = _after_ingest(lake, settings, device)
+    return not after.work and not after.holds
 
 
 def is_battery(lake: Lake, device: str) -> bool:
@@ -116,19 +183,38 @@ def is_battery(lake: Lake, device: str) -> bool:
 
 def due_months(lake: Lake, settings: Settings, device: str, tables: Iterable[str] = _BY_MONTH) -> list[str]:
     """Return the months of a device for which any of `tables` is behind `readings`, in order."""
+    wanted, behind = _months_behind(lake, settings, device, tuple(tables))
+    return [m for m in wanted if m in behind]
+
+
+def _due_months(
+    lake: Lake, settings: Settings, device: str, stage: str, tables: tuple[str, ...], found: Verdicts
+) -> tuple[list[str], list[Hold]]:
+    """Months of a stage that are due, and what is red in the others: a red month is not computed a second time."""
+    digest = settings.derived_digest(device)
+    wanted, behind = _months_behind(lake, settings, device, tables)
+    red = holds(found, device, stage, wanted, digest)
+    held = {m for hold in red for m in hold.scopes}
+    stale = {m for m, n in wanted.items() for g in guards_of(stage) if not is_current(found, g, m, n, digest)}
+    return [m for m in wanted if m not in held and (m in behind or m in stale)], red
+
+
+def _months_behind(
+    lake: Lake, settings: Settings, device: str, tables: tuple[str, ...]
+) -> tuple[dict[str, int], set[str]]:
+    """Load that each month has to stand at, in order of months, and the months for which a table does not."""
     # Months whose readings are gone count as long as a table still has rows of them; none lies before the first month.
-    tables = tuple(tables)
     held = {m for table in ("readings", *tables) for m in lake.months(device, table)}
     stored = sorted(m for m in held if m >= settings.first_month)
     if not stored:
-        return []
+        return {}, set()
     digest = settings.derived_digest(device)
     # A reading may be held into a month that has none itself, and a register's line crosses months without rows.
     candidates = _all_months(stored[0], _next_month(stored[-1]))
-    wanted = month_numbers(lake, device, candidates)
-    keys = {m: month_key(device, m, digest) for m in candidates}
+    wanted = {m: n for m, n in month_numbers(lake, device, candidates).items() if n}
+    keys = {m: month_key(device, m, digest) for m in wanted}
     done = [lake.numbers(table, keys.values()) for table in tables]
-    return [m for m in candidates if wanted[m] and any(numbers[keys[m]] < wanted[m] for numbers in done)]
+    return wanted, {m for m, n in wanted.items() if any(numbers[keys[m]] < n for numbers in done)}
 
 
 def month_numbers(lake: Lake, device: str, months: Iterable[str]) -> dict[str, int]:
@@ -139,12 +225,21 @@ def month_numbers(lake: Lake, device: str, months: Iterable[str]) -> dict[str, i
 
 
 def _fleet(lake: Lake, settings: Settings) -> list[Work]:
-    keys = {d: device_key(d, settings.derived_digest(d)) for d in lake.devices()}
-    loads = {d: _loaded(lake, d) for d in keys}
-    done = lake.numbers(FLEET_TABLE, keys.values())
-    if any(done[keys[d]] < loads[d] for d in keys):
-        return [Work("fleet", "", sum(loads.values()))]
+    """Work for the overview, where it is behind a finished device; the others will ask for it when they are done."""
+    numbers = fleet_numbers(lake, settings)
+    done = lake.numbers(FLEET_TABLE, numbers)
+    if any(done[key] < load for key, load in numbers.items()):
+        state = hashlib.blake2b(repr(sorted(numbers)).encode(), digest_size=5).hexdigest()
+        return [Work("fleet", "", sum(numbers.values()), state=state)]
     return []
+
+
+def fleet_numbers(lake: Lake, settings: Settings) -> dict[str, int]:
+    """Return the loads of the finished devices, as the overview records them."""
+    return {
+        device_key(d, settings.derived_digest(d)): _loaded(lake, d)
+        for d in lake.devices() if is_finished(lake, settings, d)
+    }
 
 
 def _next_month(month: str) -> str:

@@ -22,10 +22,15 @@ PAGES = {
     "meter": "?page=meter&device=m1&range=30d",
     "compare": "?page=compare&device=m1&device2=m4&range=30d",
     "bess": f"?page=bess&device={SYSTEM}&range=7d",
+    "bess_energy": f"?page=bess&device={SYSTEM}&tab=energy&range=90d",
+    "bess_cycles": f"?page=bess&device={SYSTEM}&tab=cycles",
+    "bess_capacity": f"?page=bess&device={SYSTEM}&tab=capacity",
+    "bess_safety": f"?page=bess&device={SYSTEM}&tab=safety&range=all",
     "packpulse_sat": f"?page=packpulse&device={SYSTEM}",
     "packpulse_heatmap": f"?page=packpulse&device={SYSTEM}&tab=heat&cell=P3C17",
     "packpulse_trends": f"?page=packpulse&device={SYSTEM}&tab=trends",
     "packpulse_degradation": f"?page=packpulse&device={SYSTEM}&tab=degradation",
+    "packpulse_condition": f"?page=packpulse&device={SYSTEM}&tab=condition&cell=P3C17",
     "quality": "?page=quality&device=m1",
 }
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -78,7 +83,7 @@ def main() -> None:
                     take(wide, address, f"{name}_{theme}", f"{query}&theme={theme}")
             take(wide, address, "overview_english", "?page=overview&lang=en")
             phone = browser.new_page(viewport={"width": 390, "height": 844})
-            for name in ("overview", "meter", "packpulse_degradation"):
+            for name in ("overview", "meter", "bess_energy", "packpulse_degradation", "packpulse_condition"):
                 take(phone, address, f"{name}_phone", PAGES[name])
             browser.close()
     finally:

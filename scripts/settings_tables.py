@@ -28,6 +28,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`columns` of a source", "One entry per column, or per pattern of columns.", s.ColumnRule),
     ("`[[signal]]`", "Entries in front of the shipped dictionary of signals.", s.SignalRule),
     ("`[[event]]`", "A person's decision on one event of a register.", s.EventRule),
+    ("`[operation]`", "How the site is watched; nothing here shapes a table.", s.OperationSettings),
     ("`[meter]`", "Thresholds of the meter figures.", s.MeterSettings),
     ("`[tariff]`", "Prices; without this block no cost is computed or shown.", s.Tariff),
     ("`[[tariff.window]]`", "A price for part of the day.", s.TariffWindow),
@@ -37,6 +38,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
 MEANINGS = {
     "Settings.battery": "thresholds of all batteries that have no block of their own",
     "Settings.meter": "thresholds of all meters",
+    "Settings.operation": "block `[operation]`: alerts, freshness and the sensor",
     "Settings.device": "blocks `[[device]]`",
     "Settings.source": "blocks `[[source]]`; the first whose `glob` matches a file describes it",
     "Settings.signal": "blocks `[[signal]]`",

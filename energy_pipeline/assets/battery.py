@@ -11,7 +11,10 @@ from dagster import AssetsDefinition
 
 from energy_pipeline.assets.common import DeviceBuild, MonthBuild, device_asset, month_asset
 from energy_pipeline.compute import zones
+from energy_pipeline.compute.alarms import build_alarm_events, build_alarm_spans
+from energy_pipeline.compute.auxiliary_fit import build_auxiliary_fit
 from energy_pipeline.compute.battery_days import build_battery_days, build_soc_turning_points
+from energy_pipeline.compute.battery_energy import build_battery_energy
 from energy_pipeline.compute.capacity import build_capacity
 from energy_pipeline.compute.cell_ends import build_cell_ends
 from energy_pipeline.compute.cell_health import build_cell_health
@@ -19,9 +22,11 @@ from energy_pipeline.compute.cell_months import build_cell_months
 from energy_pipeline.compute.charge_cycles import build_charge_cycles
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.degradation_fits import build_degradation_fits
+from energy_pipeline.compute.device_evidence import build_device_evidence
 from energy_pipeline.compute.rainflow import build_rainflow
 from energy_pipeline.compute.regimes import build_regimes
 from energy_pipeline.compute.resistance import build_resistance, build_resistance_steps
+from energy_pipeline.compute.resistance_trends import build_resistance_trends
 from energy_pipeline.compute.sat_daily import build_sat_daily
 from energy_pipeline.compute.sat_explained import build_sat_explained
 from energy_pipeline.compute.sat_voltage import build_sat_voltage
@@ -64,6 +69,7 @@ def build_battery_months(parts: Partitions) -> list[AssetsDefinition]:
         month_asset(parts, "battery_days", both, CHARGES, from_segments(build_battery_days)),
         month_asset(parts, "soc_turning_points", ["readings"], CHARGES, from_readings(build_soc_turning_points)),
         month_asset(parts, "cell_months", ["readings"], CHARGES, from_readings(build_cell_months)),
+        month_asset(parts, "alarm_spans", ["readings"], CHARGES, from_readings(build_alarm_spans)),
     ]
 
 
@@ -85,6 +91,11 @@ DEVICE_TABLES: tuple[tuple[str, Callable[..., pl.DataFrame], tuple[str, ...]], .
     ("rainflow", build_rainflow, ("soc_turning_points",)),
     ("resistance", build_resistance, ("resistance_steps",)),
     ("sat_explained", build_sat_explained, ("sat_daily", "regimes")),
+    ("resistance_trends", build_resistance_trends, ("resistance",)),
+    ("battery_energy", build_battery_energy, ("battery_days", "resolution_1d")),
+    ("auxiliary_fit", build_auxiliary_fit, ("battery_energy",)),
+    ("alarm_events", build_alarm_events, ("alarm_spans",)),
+    ("device_evidence", build_device_evidence, ("charge_cycles", "battery_days")),
 )
 
 

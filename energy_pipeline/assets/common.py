@@ -4,6 +4,7 @@ No step of the computation is here. Next: `ingest.py`, the first asset.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 
 import polars as pl
 from dagster import (
@@ -11,6 +12,7 @@ from dagster import (
     AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
+    FreshnessPolicy,
     MaterializeResult,
     MetadataValue,
     TableColumn,
@@ -19,28 +21,44 @@ from dagster import (
     asset,
 )
 
+from energy_pipeline.assets.lineage import column_lineage
+from energy_pipeline.assets.pictures import add_device_pictures, add_month_pictures
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.partitions import Partitions, devices_of, months_of
 from energy_pipeline.progress import report_progress
 from energy_pipeline.resources.lake import Lake, Scope
 from energy_pipeline.resources.site import SiteResource
 from energy_pipeline.schemas import TABLES
-from energy_pipeline.settings import Settings
+from energy_pipeline.settings import OperationSettings, Settings
 from energy_pipeline.work import device_key, month_key, month_numbers
 
 OWNERS = ["team:data-platform"]
 ONE_RUN = BackfillPolicy.single_run()
-DEVICE_TAG = "energy/device"
 MonthBuild = Callable[[Lake, DeviceContext, str], pl.DataFrame]
 DeviceBuild = Callable[[Lake, DeviceContext], pl.DataFrame]
 
 
-def table_spec(name: str, deps: Iterable[str], group: str, kinds: Iterable[str] = ("polars", "deltalake")) -> AssetSpec:
+def table_spec(
+    name: str, deps: Iterable[str], group: str, kinds: Iterable[str] = ("polars", "deltalake"),
+    fresh: FreshnessPolicy | None = None,
+) -> AssetSpec:
     """Asset specification of a table: description, columns with units, group and kinds, all from its schema."""
     table = TABLES[name]
     return AssetSpec(
-        name, deps=list(deps), group_name=group, kinds=set(kinds), owners=OWNERS, description=describe(name),
+        name, freshness_policy=fresh, deps=list(deps), group_name=group, kinds=set(kinds), owners=OWNERS,
+        description=describe(name),
         metadata={"dagster/column_schema": column_schema(name), "grain": table.grain, "key": ", ".join(table.key)},
+    )
+
+
+def freshness(operation: OperationSettings) -> FreshnessPolicy:
+    """How long no new data may come before the table is shown as late or overdue.
+
+    On `readings` and `fleet_summary` alone, the two ends of the way: where nothing new comes, nothing else is made, and
+    every table in between would only repeat it.
+    """
+    return FreshnessPolicy.time_window(
+        fail_window=timedelta(hours=operation.fresh_fail_h), warn_window=timedelta(hours=operation.fresh_warn_h)
     )
 
 
@@ -64,17 +82,32 @@ def column_schema(name: str) -> TableSchema:
 
 
 def result(
-    name: str, rows: Mapping[str, int], lake: Lake, extra: Mapping[str, object] | None = None
+    context: AssetExecutionContext, name: str, rows: Mapping[str, int], lake: Lake,
+    extra: Mapping[str, object] | None = None,
 ) -> MaterializeResult:
-    """Materialisation of a table: rows in all and per partition, and the version that holds them."""
-    parts = [f"| {key} | {count:,} |" for key, count in rows.items()]
+    """Materialisation of a table: its rows (each partition shows its own), and the version that holds them.
+
+    Args:
+        context: of the run.
+        name: the table.
+        rows: rows per partition; -1 where newer rows were found and kept.
+        lake: where the table is.
+        extra: further metadata, the same for every partition of the run.
+    """
     metadata: dict[str, object] = {
-        "dagster/row_count": sum(c for c in rows.values() if c > 0),
-        "rows_per_partition": MetadataValue.md("\n".join(["| partition | rows |", "|---|---:|", *parts])),
-        "table_version": lake.open(name).version(),
-        "location": MetadataValue.path(lake.path(name)),
-        **(extra or {}),
+        "table_version": lake.open(name).version(), "location": MetadataValue.path(lake.path(name)), **(extra or {}),
     }
+    if len(rows) > 1:
+        own = set(context.partition_keys)
+        for key, count in rows.items():
+            if key in own and count >= 0:
+                context.add_asset_metadata({"dagster/row_count": count}, name, key)
+        metadata["rows_in_this_run"] = sum(c for c in rows.values() if c > 0)
+    else:
+        metadata["dagster/row_count"] = sum(c for c in rows.values() if c > 0)
+    lineage = column_lineage(name)
+    if lineage is not None:
+        metadata["dagster/column_lineage"] = lineage
     return MaterializeResult(asset_key=name, metadata=metadata)
 
 
@@ -114,8 +147,10 @@ def month_asset(
         lake, settings = site.lake(), site.settings()
         rows: dict[str, int] = {}
         for device, months in months_of(context).items():
-            rows |= replace_months(lake, settings, name, site.context(device), months, build)
-        return result(name, rows, lake)
+            ctx = site.context(device)
+            rows |= replace_months(lake, settings, name, ctx, months, build)
+            add_month_pictures(context, lake, name, ctx, months)
+        return result(context, name, rows, lake)
 
     return month_table
 
@@ -135,8 +170,10 @@ def device_asset(
         rows = {}
         devices = devices_of(context)
         for i, device in enumerate(devices):
-            rows[device] = replace_device(lake, settings, name, site.context(device), build)
+            ctx = site.context(device)
+            rows[device] = replace_device(lake, settings, name, ctx, build)
+            add_device_pictures(context, lake, name, ctx)
             report_progress(i + 1, len(devices), f"{name} {device}")
-        return result(name, rows, lake)
+        return result(context, name, rows, lake)
 
     return device_table

@@ -6,33 +6,39 @@ Next: `compute/fleet.py`.
 import polars as pl
 from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, asset
 
-from energy_pipeline.assets.common import OWNERS, column_schema, describe, result
+from energy_pipeline.alerts import announce_cells, send_pending
+from energy_pipeline.assets.common import OWNERS, column_schema, describe, freshness, result
 from energy_pipeline.compute.fleet import build_fleet_row
 from energy_pipeline.resources.lake import Lake, Scope
 from energy_pipeline.resources.site import SiteResource
 from energy_pipeline.schemas import TABLES
-from energy_pipeline.work import FLEET_TABLE, device_key
+from energy_pipeline.settings import OperationSettings
+from energy_pipeline.work import FLEET_TABLE, fleet_numbers
 
-READS = ("resolution_1d", "meter_daily", "capacity", "degradation_fits", "cell_health", "regimes")
+READS = (
+    "resolution_1d", "meter_daily", "capacity", "degradation_fits", "cell_health", "regimes", "battery_days",
+    "alarm_events",
+)
 
 
-def build_fleet() -> list[AssetsDefinition]:
+def build_fleet(operation: OperationSettings) -> list[AssetsDefinition]:
     """Return the fleet's asset."""
 
     @asset(
         name=FLEET_TABLE, deps=list(READS), group_name="fleet", description=describe(FLEET_TABLE),
-        kinds={"polars", "deltalake"}, owners=OWNERS,
+        kinds={"polars", "deltalake"}, owners=OWNERS, freshness_policy=freshness(operation),
         metadata={"dagster/column_schema": column_schema(FLEET_TABLE), "grain": TABLES[FLEET_TABLE].grain},
     )
     def fleet_summary(context: AssetExecutionContext, site: SiteResource) -> MaterializeResult:
         lake, settings = site.lake(), site.settings()
         devices = lake.devices()
-        numbers = {
-            device_key(d, settings.derived_digest(d)): lake.number("readings", f"load:{d}") for d in devices
-        }
+        # A device that is held back, or not done yet, keeps its earlier number: the overview is due again after it.
+        numbers = fleet_numbers(lake, settings)
         rows = lake.replace(FLEET_TABLE, Scope(), lambda: _rows(lake, site, devices), numbers)
         context.log.info(f"{rows} devices")
-        return result(FLEET_TABLE, {"all": rows}, lake)
+        for line in [*(a for d in devices for a in announce_cells(lake, d)), *send_pending(lake, settings)]:
+            context.log.warning(line)
+        return result(context, FLEET_TABLE, {"all": rows}, lake)
 
     return [fleet_summary]
 

@@ -8,23 +8,28 @@ from collections.abc import Iterator
 
 from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, MetadataValue, multi_asset
 
-from energy_pipeline.assets.common import ONE_RUN, result, table_spec
+from energy_pipeline.assets.common import ONE_RUN, freshness, result, table_spec
+from energy_pipeline.assets.pictures import add_device_pictures
 from energy_pipeline.loading.load import LoadReport, load_device
 from energy_pipeline.partitions import Partitions, devices_of
 from energy_pipeline.progress import report_progress
 from energy_pipeline.resources.raw_files import discover
 from energy_pipeline.resources.site import SiteResource
+from energy_pipeline.settings import OperationSettings
 from energy_pipeline.work import INGEST_TABLES
 
 SHOWN = 50
 
 
-def build_ingest(parts: Partitions) -> list[AssetsDefinition]:
+def build_ingest(parts: Partitions, operation: OperationSettings) -> list[AssetsDefinition]:
     """Return the ingest asset."""
+    fresh = {"readings": freshness(operation)}
 
     @multi_asset(
         name="ingest", partitions_def=parts.devices, backfill_policy=ONE_RUN,
-        specs=[table_spec(name, [], "ingest", ("polars", "deltalake", "csv")) for name in INGEST_TABLES],
+        specs=[
+            table_spec(name, [], "ingest", ("polars", "deltalake", "csv"), fresh.get(name)) for name in INGEST_TABLES
+        ],
     )
     def ingest(context: AssetExecutionContext, site: SiteResource) -> Iterator[MaterializeResult]:
         lake, settings = site.lake(), site.settings()
@@ -42,7 +47,9 @@ def build_ingest(parts: Partitions) -> list[AssetsDefinition]:
         extra = _metadata(reports)
         for name in INGEST_TABLES:
             rows = {r.device: lake.scan(name, r.device).count().collect().item(0, 0) for r in reports}
-            yield result(name, rows, lake, extra)
+            for report in reports:
+                add_device_pictures(context, lake, name, site.context(report.device))
+            yield result(context, name, rows, lake, extra)
 
     return [ingest]
 

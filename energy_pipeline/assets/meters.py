@@ -73,7 +73,7 @@ def _balance_asset(parts: Partitions) -> AssetsDefinition:
             rows |= _replace(site, device, months)
             for battery in [d.name for d in site.settings().device if d.site_meter == device]:
                 rows |= _replace(site, battery, _computed(lake, site, battery, months))
-        return result(name, rows, lake)
+        return result(context, name, rows, lake)
 
     return meter_balance
 

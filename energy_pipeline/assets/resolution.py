@@ -9,6 +9,7 @@ from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, 
 
 from energy_pipeline.aggregation import aggregate_months
 from energy_pipeline.assets.common import ONE_RUN, result, table_spec
+from energy_pipeline.assets.pictures import add_month_pictures
 from energy_pipeline.partitions import Partitions, months_of
 from energy_pipeline.progress import report_progress
 from energy_pipeline.resources.site import SiteResource
@@ -36,7 +37,10 @@ def build_resolution(parts: Partitions) -> list[AssetsDefinition]:
             for month in months:
                 for level in LEVELS:
                     rows[level][f"{device}|{month}"] = counts[month][level]
+            ctx = site.context(device)
+            for level in LEVELS:
+                add_month_pictures(context, lake, RESOLUTIONS[level].name, ctx, months)
         for level in LEVELS:
-            yield result(RESOLUTIONS[level].name, rows[level], lake)
+            yield result(context, RESOLUTIONS[level].name, rows[level], lake)
 
     return [resolution]

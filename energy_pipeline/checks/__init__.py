@@ -7,7 +7,8 @@ those of meters; `checks/common.py`.
 import polars as pl
 from dagster import AssetCheckExecutionContext, AssetCheckResult, AssetChecksDefinition, asset_check
 
-from energy_pipeline.checks.common import months_of_run, settle
+from energy_pipeline import guards
+from energy_pipeline.checks.common import judge
 from energy_pipeline.checks.meters import build_meter_checks
 from energy_pipeline.compute import findings
 from energy_pipeline.compute.findings import Finding
@@ -18,51 +19,54 @@ from energy_pipeline.resources.site import SiteResource
 def build_checks() -> list[AssetChecksDefinition]:
     """Return all checks."""
 
-    @asset_check(asset="readings", blocking=True, description="Nothing is lost and nothing is invented on the way in.")
-    def rows_read_are_accepted_rejected_duplicate_or_conflict(
-        context: AssetCheckExecutionContext, site: SiteResource
-    ) -> AssetCheckResult:
+    @asset_check(
+        asset=guards.ACCOUNTS.table, name=guards.ACCOUNTS.check, blocking=guards.ACCOUNTS.blocking,
+        description="Nothing is lost and nothing is invented on the way in.",
+    )
+    def accounts(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
         lake = site.lake()
-        found = {d: _accounts(lake, d) for d in months_of_run(context)}
-        return settle(lake, "readings", "rows_read_are_accepted_rejected_duplicate_or_conflict", found, True)
+        return judge(context, site, guards.ACCOUNTS, lambda d, _: _accounts(lake, d))
 
-    @asset_check(asset="source_files", description="No file is unreadable or has gone.")
-    def every_file_could_be_read(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
+    @asset_check(
+        asset=guards.FILES.table, name=guards.FILES.check, blocking=guards.FILES.blocking,
+        description="No file is unreadable or has gone.",
+    )
+    def files(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
         lake = site.lake()
-        found = {d: findings.unfinished_files(lake.read("source_files", d)) for d in months_of_run(context)}
-        return settle(lake, "source_files", "every_file_could_be_read", found, False)
+        return judge(
+            context, site, guards.FILES, lambda d, _: findings.unfinished_files(lake.read("source_files", d))
+        )
 
-    @asset_check(asset="resolution_1d", blocking=True, description="Days say the same as five minutes.")
-    def days_equal_five_minutes(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
+    @asset_check(
+        asset=guards.LEVELS_AGREE.table, name=guards.LEVELS_AGREE.check, blocking=guards.LEVELS_AGREE.blocking,
+        description="Days say the same as five minutes.",
+    )
+    def levels_agree(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
         lake = site.lake()
-        found = {d: _levels(lake, d, months) for d, months in months_of_run(context).items()}
-        return settle(lake, "resolution_1d", "days_equal_five_minutes", found, True)
+        return judge(context, site, guards.LEVELS_AGREE, lambda d, months: _levels(lake, d, months))
 
-    @asset_check(asset="sat_voltage", description="No sentinel or spike has become a SAT voltage.")
-    def sat_voltages_lie_within_the_chemistry(
-        context: AssetCheckExecutionContext, site: SiteResource
-    ) -> AssetCheckResult:
+    @asset_check(
+        asset=guards.SAT_RANGE.table, name=guards.SAT_RANGE.check, blocking=guards.SAT_RANGE.blocking,
+        description="No sentinel or spike has become a SAT voltage.",
+    )
+    def sat_range(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
         lake, settings = site.lake(), site.settings()
-        found = {
-            d: findings.sat_outside_chemistry(
+        return judge(
+            context, site, guards.SAT_RANGE,
+            lambda d, months: findings.sat_outside_chemistry(
                 lake.read("sat_voltage", d, months), settings.battery_of(d).sat_limits_v
-            )
-            for d, months in months_of_run(context).items()
-        }
-        return settle(lake, "sat_voltage", "sat_voltages_lie_within_the_chemistry", found, False)
+            ),
+        )
 
-    @asset_check(asset="degradation_fits", description="No cell is passed over in silence.")
-    def every_cell_has_a_fit_or_a_reason(
-        context: AssetCheckExecutionContext, site: SiteResource
-    ) -> AssetCheckResult:
+    @asset_check(
+        asset=guards.FITS.table, name=guards.FITS.check, blocking=guards.FITS.blocking,
+        description="No cell is passed over in silence.",
+    )
+    def fits(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
         lake = site.lake()
-        found = {d: _fits(lake, d) for d in months_of_run(context)}
-        return settle(lake, "degradation_fits", "every_cell_has_a_fit_or_a_reason", found, False)
+        return judge(context, site, guards.FITS, lambda d, _: _fits(lake, d))
 
-    return [
-        rows_read_are_accepted_rejected_duplicate_or_conflict, every_file_could_be_read, days_equal_five_minutes,
-        sat_voltages_lie_within_the_chemistry, every_cell_has_a_fit_or_a_reason, *build_meter_checks(),
-    ]
+    return [accounts, files, levels_agree, sat_range, fits, *build_meter_checks()]
 
 
 def _accounts(lake: Lake, device: str) -> Finding:
@@ -88,7 +92,9 @@ def _levels(lake: Lake, device: str, months: list[str]) -> Finding:
         )
         for m in months
     ]
-    failed = pl.concat([p.failed for p in parts])
+    failed = pl.concat(
+        [p.failed.select(pl.lit(m).alias("month"), pl.all()) for m, p in zip(months, parts, strict=True)]
+    )
     return Finding(failed, sum(p.checked_rows for p in parts), parts[0].limit, parts[0].advice)
 
 

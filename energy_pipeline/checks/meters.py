@@ -6,65 +6,71 @@ Thin over `compute/meter_findings.py`; here only what they read from the lake. N
 import polars as pl
 from dagster import AssetCheckExecutionContext, AssetCheckResult, AssetChecksDefinition, MetadataValue, asset_check
 
-from energy_pipeline.checks.common import markdown, months_of_run, settle
+from energy_pipeline import guards
+from energy_pipeline.checks.common import judge, markdown
 from energy_pipeline.compute import meter_findings as mf
 from energy_pipeline.compute import zones
+from energy_pipeline.compute.findings import Finding
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.site import SiteResource
 from energy_pipeline.schemas.resolution import LEVELS
 from energy_pipeline.settings import Settings
 
-CONSERVED = "increases_sum_to_the_registers_difference"
-
 
 def build_meter_checks() -> list[AssetChecksDefinition]:
     """Return the checks of meters."""
 
-    # Blocking: what a wrong sum would reach are bills.
-    @asset_check(asset="resolution_1d", blocking=True, description="Energy is neither lost nor invented at any level.")
-    def increases_sum_to_the_registers_difference(
-        context: AssetCheckExecutionContext, site: SiteResource
-    ) -> AssetCheckResult:
+    @asset_check(
+        asset=guards.CONSERVED.table, name=guards.CONSERVED.check, blocking=guards.CONSERVED.blocking,
+        description="Energy is neither lost nor invented at any level.",
+    )
+    def conserved(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
         lake, settings = site.lake(), site.settings()
-        compared = {d: compare_registers(lake, settings, d, m) for d, m in months_of_run(context).items()}
-        found = {d: mf.unconserved_registers(c) for d, c in compared.items()}
-        verdict = settle(lake, "resolution_1d", CONSERVED, found, True)
-        numbers = {
-            f"sums_{d}": MetadataValue.md(markdown(mf.conservation_numbers(c))) for d, c in compared.items() if len(c)
-        }
+        numbers: dict[str, MetadataValue] = {}
+
+        def find(device: str, months: list[str]) -> Finding:
+            compared = compare_registers(lake, settings, device, months)
+            if len(compared):
+                numbers[f"sums_{device}"] = MetadataValue.md(markdown(mf.conservation_numbers(compared)))
+            return mf.unconserved_registers(compared)
+
+        verdict = judge(context, site, guards.CONSERVED, find)
         return AssetCheckResult(
             passed=verdict.passed, severity=verdict.severity, metadata={**verdict.metadata, **numbers}
         )
 
-    @asset_check(asset="meter_balance", description="No register is stuck.")
-    def registers_move_while_power_flows(
-        context: AssetCheckExecutionContext, site: SiteResource
-    ) -> AssetCheckResult:
+    @asset_check(
+        asset=guards.REGISTERS_MOVE.table, name=guards.REGISTERS_MOVE.check,
+        blocking=guards.REGISTERS_MOVE.blocking, description="No register is stuck.",
+    )
+    def registers_move(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
         lake = site.lake()
-        found = {
-            d: mf.standing_registers(lake.read("meter_balance", d, m)) for d, m in months_of_run(context).items()
-        }
-        return settle(lake, "meter_balance", "registers_move_while_power_flows", found, False)
+        return judge(
+            context, site, guards.REGISTERS_MOVE, lambda d, m: mf.standing_registers(lake.read("meter_balance", d, m))
+        )
 
-    @asset_check(asset="meter_balance", description="Where one energy is measured twice, both say the same.")
-    def two_sources_of_one_energy_agree(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
+    @asset_check(
+        asset=guards.SOURCES_AGREE.table, name=guards.SOURCES_AGREE.check, blocking=guards.SOURCES_AGREE.blocking,
+        description="Where one energy is measured twice, both say the same.",
+    )
+    def sources_agree(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
         lake = site.lake()
-        found = {
-            d: mf.sources_that_disagree(lake.read("meter_balance", d, m)) for d, m in months_of_run(context).items()
-        }
-        return settle(lake, "meter_balance", "two_sources_of_one_energy_agree", found, False)
+        return judge(
+            context, site, guards.SOURCES_AGREE, lambda d, m: mf.sources_that_disagree(lake.read("meter_balance", d, m))
+        )
 
-    @asset_check(asset="counter_events", description="No decision of the settings is without effect.")
-    def every_decision_meets_an_event(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
+    @asset_check(
+        asset=guards.DECISIONS.table, name=guards.DECISIONS.check, blocking=guards.DECISIONS.blocking,
+        description="No decision of the settings is without effect.",
+    )
+    def decisions(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
         lake, settings = site.lake(), site.settings()
-        found = {d: mf.decisions_without_event(lake.read("counter_events", d), _decisions(settings, d))
-                 for d in months_of_run(context)}
-        return settle(lake, "counter_events", "every_decision_meets_an_event", found, False)
+        return judge(
+            context, site, guards.DECISIONS,
+            lambda d, _: mf.decisions_without_event(lake.read("counter_events", d), _decisions(settings, d)),
+        )
 
-    return [
-        increases_sum_to_the_registers_difference, registers_move_while_power_flows,
-        two_sources_of_one_energy_agree, every_decision_meets_an_event,
-    ]
+    return [conserved, registers_move, sources_agree, decisions]
 
 
 def _decisions(settings: Settings, device: str) -> dict[str, dict[int, str]]:

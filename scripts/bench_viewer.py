@@ -1,0 +1,216 @@
+"""Measure the viewer by a real browser: pages, tabs, zoom and memory on a lake of 260 cells × 600 days.
+
+    .venv/bin/python scripts/bench_viewer.py                 # a lake and a server of its own
+    .venv/bin/python scripts/bench_viewer.py --lake FOLDER   # keeps the lake there for the next time
+
+The browser is Debian's Chromium on the same machine, its cache warm. A page counts as shown when its first picture (of
+the overview: its first line of a device) is on the screen, a tab when its first picture stands and nothing loads above
+it. The answer to a zoom is the time from the last message of the browser to the data of the server, without the pause
+in which the viewer waits for the wheel to come to rest. Writes bench-results/viewer.json. Next: `bench_server.py`.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench_server import Running, make_lake, serving
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+OUT = Path("bench-results") / "viewer.json"
+SYSTEM, METER, DAYS = "ZHPESS232A230002", "m1", 600
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+PICTURE, LINE, LOADING = ".bk-Canvas canvas", ".dev", ".skeleton"
+TARGETS_MS = {"first_page": 1500, "packpulse": 2000, "tab": 300, "zoom_on_server": 150}
+TABS = {
+    "Pack-Trends": "Verlauf je Pack",
+    "Heatmap & 3D": "Alle Zellen, alle Tage",
+    "Degradationsanalyse": "Verlauf und Anpassung",
+    "SAT-Übersicht": "Verteilung der SAT-Spannung",
+}
+PAUSE_MS, ANSWER_BYTES, WHEELS, SESSIONS = 120.0, 600, 40, 10
+FREED_AFTER_S = 45.0
+_LOG = """
+window.__frames = []
+const Real = window.WebSocket
+window.WebSocket = class extends Real {
+  constructor(...a) { super(...a); this.addEventListener('message', (e) =>
+    window.__frames.push(['in', performance.now(), e.data.length || e.data.byteLength || 0])) }
+  send(data) { window.__frames.push(['out', performance.now(), data.length || 0]); super.send(data) }
+}
+"""
+
+
+def shown_ms(page: Page, address: str, sign: str) -> float:
+    """Return the time from asking for an address to its first sign on the screen [ms]."""
+    begun = time.perf_counter()
+    page.goto(address, wait_until="commit")
+    page.locator(sign).first.wait_for(state="visible", timeout=60_000)
+    return 1000 * (time.perf_counter() - begun)
+
+
+def settled(page: Page) -> None:
+    """Wait until nothing loads, and a little more."""
+    for _ in range(600):
+        page.wait_for_timeout(100)
+        if not page.locator(LOADING).count():
+            break
+    page.wait_for_timeout(500)
+
+
+def pages(context: BrowserContext, root: str, query: str, sign: str, times: int) -> list[float]:
+    """Return how long a page took, in a new tab of the browser each time; the first fills the caches."""
+    found = []
+    for _ in range(times + 1):
+        page = context.new_page()
+        found.append(shown_ms(page, f"{root}/{query}", sign))
+        page.close()
+    return found[1:]
+
+
+def tab_changes(context: BrowserContext, root: str, rounds: int) -> dict[str, list[float]]:
+    """Return per tab of PackPulse the times of its later openings; the first fills the caches and is left out."""
+    page = context.new_page()
+    page.goto(f"{root}/?page=packpulse&device={SYSTEM}")
+    page.locator(PICTURE).first.wait_for(state="visible", timeout=60_000)
+    settled(page)
+    found: dict[str, list[float]] = {name: [] for name in TABS}
+    for turn in range(rounds + 1):
+        for name in found:
+            begun = time.perf_counter()
+            page.get_by_role("tab", name=name).click()
+            area = page.locator(".ep-panel").filter(has_text=TABS[name])
+            area.locator(PICTURE).first.wait_for(state="visible", timeout=60_000)
+            spent = 1000 * (time.perf_counter() - begun)
+            settled(page)
+            if turn:
+                found[name].append(spent)
+    page.close()
+    return found
+
+
+def zooms(context: BrowserContext, root: str) -> list[float]:
+    """Return the server's answers to turns of the wheel over a meter's chart [ms]."""
+    page = context.new_page()
+    page.add_init_script(_LOG)
+    page.goto(f"{root}/?page=meter&device={METER}&range=all")
+    page.locator(PICTURE).first.wait_for(state="visible", timeout=60_000)
+    settled(page)
+    box = page.locator(".bk-Figure").first.bounding_box()
+    found = []
+    for i in range(WHEELS):
+        page.mouse.move(box["x"] + box["width"] * (0.3 + 0.01 * i), box["y"] + box["height"] * 0.5)
+        page.evaluate("() => { window.__frames.length = 0 }")
+        page.mouse.wheel(0, -240 if i % 12 < 8 else 480)
+        page.wait_for_timeout(900)
+        frames = page.evaluate("() => window.__frames")
+        answers = [t for way, t, size in frames if way == "in" and size > ANSWER_BYTES]
+        asked = [t for way, t, _ in frames if way == "out" and answers and t < answers[0]]
+        if answers and asked:
+            found.append(max(answers[0] - max(asked) - PAUSE_MS, 0.0))
+    page.close()
+    return found
+
+
+def memory(browser: Browser, server: Running, root: str) -> dict[str, float]:
+    """Return the server's memory per open session and what is left of all of them after their end [MB]."""
+    warm = _resident_mb(server)
+    opened = []
+    for _ in range(SESSIONS):
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"{root}/?page=packpulse&device={SYSTEM}&tab=heat")
+        page.locator(PICTURE).first.wait_for(state="visible", timeout=60_000)
+        settled(page)
+        opened.append(context)
+    full = _resident_mb(server)
+    for context in opened:
+        context.close()
+    time.sleep(FREED_AFTER_S)
+    return {
+        "warm_mb": round(warm, 1), "per_session_mb": round((full - warm) / SESSIONS, 1),
+        "after_mb": round(_resident_mb(server), 1),
+    }  # fmt: skip
+
+
+def _resident_mb(server: Running) -> float:
+    fields = Path(f"/proc/{server.pid}/status").read_text(encoding="ascii").split("VmRSS:")[1].split()
+    return int(fields[0]) / 1024
+
+
+def quantile(values: list[float], share: float) -> float:
+    """Return the smallest value that at least `share` of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def figures(values: list[float]) -> dict[str, float]:
+    """Return median and 95th percentile."""
+    return {
+        "n": len(values),
+        "median_ms": round(statistics.median(values), 1) if values else None,
+        "p95_ms": round(quantile(values, 0.95), 1) if values else None,
+    }
+
+
+def run(server: Running, browser: Browser, times: int, say: Callable[[str], None]) -> dict:
+    """Run every measurement."""
+    root = f"http://127.0.0.1:{server.port}"
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    load = [round(v, 1) for v in os.getloadavg()]
+    found: dict[str, dict] = {}
+
+    def note(name: str, values: list[float]) -> None:
+        found[name] = figures(values)
+        say(f"{name:32} n {len(values):3}  median {found[name]['median_ms']} ms  p95 {found[name]['p95_ms']} ms")
+
+    note("first_page", pages(context, root, "", LINE, times))
+    note("single_meter", pages(context, root, f"?page=meter&device={METER}&range=30d", PICTURE, times))
+    note("bess", pages(context, root, f"?page=bess&device={SYSTEM}", PICTURE, times))
+    note("packpulse", pages(context, root, f"?page=packpulse&device={SYSTEM}", PICTURE, times))
+    note("heat_map", pages(context, root, f"?page=packpulse&device={SYSTEM}&tab=heat", PICTURE, times))
+    changes = tab_changes(context, root, max(times // 2, 2))
+    for name, values in changes.items():
+        note(f"tab: {name}", values)
+    note("tab", [v for values in changes.values() for v in values])
+    note("zoom_on_server", zooms(context, root))
+    context.close()
+    used = memory(browser, server, root)
+    say(f"memory: {used}")
+    return {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "processors": os.cpu_count(),
+        "load_average": {"before": load, "after": [round(v, 1) for v in os.getloadavg()]},
+        "cells": 260, "days": DAYS, "targets_ms": TARGETS_MS, "figures": found, "memory": used,
+    }  # fmt: skip
+
+
+def main() -> int:
+    """Run, print, write the file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lake", type=Path, help="folder for the made lake, kept; default: thrown away")
+    parser.add_argument("--times", type=int, default=10, help="openings of each page")
+    options = parser.parse_args()
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        sys.exit("Chromium is missing: install it (Debian: apt-get install chromium)")
+    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as play:
+        settings = make_lake(options.lake or Path(scratch) / "bench", DAYS)
+        with serving(settings.resolve()) as server:
+            browser = play.chromium.launch(executable_path=path, args=CHROMIUM)
+            found = run(server, browser, options.times, lambda line: sys.stdout.write(f"{line}\n"))
+            browser.close()
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write(f"load {found['load_average']}; written to {OUT}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
