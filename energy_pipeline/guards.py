@@ -65,17 +65,23 @@ class Hold:
 
 
 ACCOUNTS = Guard("rows_read_are_accepted_rejected_duplicate_or_conflict", "readings", INGEST, blocking=True)
+TIMES = Guard("times_lie_between_first_month_and_tomorrow", "readings", INGEST, blocking=True)
 FILES = Guard("every_file_could_be_read", "source_files", INGEST)
 DECISIONS = Guard("every_decision_meets_an_event", "counter_events", INGEST)
 LEVELS_AGREE = Guard("days_equal_five_minutes", "resolution_1d", MONTHS, blocking=True)
 # Blocking: what a wrong sum would reach are bills.
 CONSERVED = Guard("increases_sum_to_the_registers_difference", "resolution_1d", MONTHS, blocking=True)
+COVERED = Guard("signals_have_data_in_most_of_the_month", "resolution_1d", MONTHS)
 REGISTERS_MOVE = Guard("registers_move_while_power_flows", "meter_balance", MONTHS)
 SOURCES_AGREE = Guard("two_sources_of_one_energy_agree", "meter_balance", MONTHS)
 SAT_RANGE = Guard("sat_voltages_lie_within_the_chemistry", "sat_voltage", CHARGES)
 FITS = Guard("every_cell_has_a_fit_or_a_reason", "degradation_fits", DEVICE)
+CYCLES = Guard("three_ways_of_counting_cycles_agree", "capacity", DEVICE)
+HEALTH = Guard("the_health_that_the_bms_reports_is_plausible", "capacity", DEVICE)
+EVIDENCE = Guard("data_fit_the_declared_zone_and_sign", "device_evidence", DEVICE)
 GUARDS = (
-    ACCOUNTS, FILES, DECISIONS, LEVELS_AGREE, CONSERVED, REGISTERS_MOVE, SOURCES_AGREE, SAT_RANGE, FITS,
+    ACCOUNTS, TIMES, FILES, DECISIONS, LEVELS_AGREE, CONSERVED, COVERED, REGISTERS_MOVE, SOURCES_AGREE, SAT_RANGE, FITS,
+    CYCLES, HEALTH, EVIDENCE,
 )
 Verdicts = Mapping[str, Mapping[str, Verdict]]
 

@@ -1,13 +1,16 @@
-"""Schedules: nightly maintenance of the lake.
+"""Schedules: nightly maintenance of the lake, weekly reports.
 
 Small files are compacted and files that no version needs are removed; the sweep of files that a killed writer left
 happens only while no run is under way. Alerts that the webhook has not taken yet are sent. A further schedule is one
-job and one line in `build_schedules`. Next: `resources/lake.py`, `Lake.maintain`.
+job and one line in `build_schedules`. Next: `resources/lake.py`, `Lake.maintain`; `viewer/report/pack.py`.
 """
+
+from pathlib import Path
 
 from dagster import (
     DagsterRunStatus,
     DefaultScheduleStatus,
+    Failure,
     OpExecutionContext,
     RunsFilter,
     ScheduleDefinition,
@@ -39,6 +42,34 @@ def maintenance_job() -> None:
     maintain_lake()
 
 
+@op(description="Write the report of every device: an HTML page, and the tables behind it as CSV.")
+def write_reports(context: OpExecutionContext, site: SiteResource) -> None:
+    """Write one pack per device; a device whose report fails is named, and does not keep the others from theirs."""
+    from viewer.report.pack import make_pack, write_pack
+    from viewer.report.snapshot import Snapshot, SnapshotGone
+
+    settings = site.settings()
+    if not settings.operation.reports:
+        context.log.info("no reports: operation.reports is empty")
+        return
+    out, failed = Path(settings.operation.reports), []
+    for device in Snapshot(settings).devices():
+        try:
+            folder = write_pack(make_pack(settings, device, lang=settings.operation.report_language), out)
+        except (SnapshotGone, OSError) as error:
+            failed.append(f"{device}: {error}")
+            continue
+        context.log.info(f"{device}: {folder / 'report.html'}")
+    if failed:
+        raise Failure(f"{len(failed)} reports could not be written: {'; '.join(failed)}")
+
+
+@job(executor_def=in_process_executor, description="The evidence pack of every device, as it stands now.")
+def report_job() -> None:
+    """Write all reports."""
+    write_reports()
+
+
 def build_schedules() -> list[ScheduleDefinition]:
     """Return the schedules."""
     return [
@@ -46,5 +77,10 @@ def build_schedules() -> list[ScheduleDefinition]:
             name="nightly_maintenance", job=maintenance_job, cron_schedule="30 2 * * *",
             default_status=DefaultScheduleStatus.RUNNING,
             description="Every night at 02:30 UTC: compaction and vacuum with a retention of seven days.",
-        )
+        ),
+        ScheduleDefinition(
+            name="weekly_report", job=report_job, cron_schedule="0 5 * * 1",
+            default_status=DefaultScheduleStatus.RUNNING,
+            description="Every Monday at 05:00 UTC: a report of every device below operation.reports.",
+        ),
     ]

@@ -1,19 +1,23 @@
 """The checks, each named by the sentence that is true when it is green; thin over `compute/findings.py`.
 
-Their verdicts go to Dagster and, with the failing rows, to the table `check_results`. Next: `checks/meters.py`,
-those of meters; `checks/common.py`.
+Their verdicts go to Dagster and, with the failing rows, to the table `check_results`. Next: `checks/battery.py`
+and `checks/meters.py`; `checks/common.py`.
 """
+
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 from dagster import AssetCheckExecutionContext, AssetCheckResult, AssetChecksDefinition, asset_check
 
 from energy_pipeline import guards
+from energy_pipeline.checks.battery import build_battery_checks
 from energy_pipeline.checks.common import judge
 from energy_pipeline.checks.meters import build_meter_checks
-from energy_pipeline.compute import findings
+from energy_pipeline.compute import findings, zones
 from energy_pipeline.compute.findings import Finding
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.site import SiteResource
+from energy_pipeline.settings import Settings
 
 
 def build_checks() -> list[AssetChecksDefinition]:
@@ -46,27 +50,27 @@ def build_checks() -> list[AssetChecksDefinition]:
         return judge(context, site, guards.LEVELS_AGREE, lambda d, months: _levels(lake, d, months))
 
     @asset_check(
-        asset=guards.SAT_RANGE.table, name=guards.SAT_RANGE.check, blocking=guards.SAT_RANGE.blocking,
-        description="No sentinel or spike has become a SAT voltage.",
+        asset=guards.TIMES.table, name=guards.TIMES.check, blocking=guards.TIMES.blocking,
+        description="No reading stands outside the years that the settings allow.",
     )
-    def sat_range(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
+    def times(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
         lake, settings = site.lake(), site.settings()
+        return judge(context, site, guards.TIMES, lambda d, _: _times(lake, settings, d))
+
+    @asset_check(
+        asset=guards.COVERED.table, name=guards.COVERED.check, blocking=guards.COVERED.blocking,
+        description="No measured signal has fallen silent for most of a month.",
+    )
+    def covered(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
+        lake, poor = site.lake(), site.settings().operation.coverage_poor
         return judge(
-            context, site, guards.SAT_RANGE,
-            lambda d, months: findings.sat_outside_chemistry(
-                lake.read("sat_voltage", d, months), settings.battery_of(d).sat_limits_v
+            context, site, guards.COVERED,
+            lambda d, months: findings.poorly_covered(
+                lake.read("signals", d), lake.read("resolution_1d", d, months), poor
             ),
         )
 
-    @asset_check(
-        asset=guards.FITS.table, name=guards.FITS.check, blocking=guards.FITS.blocking,
-        description="No cell is passed over in silence.",
-    )
-    def fits(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
-        lake = site.lake()
-        return judge(context, site, guards.FITS, lambda d, _: _fits(lake, d))
-
-    return [accounts, files, levels_agree, sat_range, fits, *build_meter_checks()]
+    return [accounts, times, files, levels_agree, covered, *build_battery_checks(), *build_meter_checks()]
 
 
 def _accounts(lake: Lake, device: str) -> Finding:
@@ -98,8 +102,7 @@ def _levels(lake: Lake, device: str, months: list[str]) -> Finding:
     return Finding(failed, sum(p.checked_rows for p in parts), parts[0].limit, parts[0].advice)
 
 
-def _fits(lake: Lake, device: str) -> Finding:
-    cells = lake.read("signals", device).filter(
-        (pl.col("quantity") == "cell_voltage") & (pl.col("rows_accepted") > 0)
-    ).select("pack", "cell")
-    return findings.cells_without_fit(cells, lake.read("degradation_fits", device))
+def _times(lake: Lake, settings: Settings, device: str) -> Finding:
+    first, _ = zones.month_bounds(settings.zone_of(device), settings.first_month)
+    latest = datetime.now(UTC) + timedelta(days=1)
+    return findings.times_out_of_range(lake.scan("readings", device), zones.from_us(first), latest)

@@ -5,6 +5,7 @@ exactly and returns the failing rows. Next: `checks/__init__.py`.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 
@@ -146,6 +147,49 @@ def contradicted_settings(device_evidence: pl.DataFrame) -> Finding:
     return Finding(
         failed, len(device_evidence), "sign of the current and zone of the clock as the data show them",
         "set `zone` of the device or `battery.current_sign` in the settings, or have the recorder's clock set right",
+    )
+
+
+def times_out_of_range(readings: pl.LazyFrame, first: datetime, latest: datetime) -> Finding:
+    """Signals with readings before the first allowed month or after the latest allowed moment."""
+    outside = (pl.col("ts") < first) | (pl.col("ts") > latest)
+    per_signal = readings.group_by("signal").agg(
+        pl.len().alias("rows"), outside.sum().alias("outside"), pl.col("ts").min().alias("first_ts"),
+        pl.col("ts").max().alias("last_ts"),
+    ).collect()
+    failed = per_signal.filter(pl.col("outside") > 0).select("signal", "outside", "first_ts", "last_ts").sort("signal")
+    return Finding(
+        failed, int(per_signal["rows"].sum()), f"from {first.date()} to one day ahead of the clock",
+        "the reader refuses such rows: a table was changed by hand, or first_month was raised; load the device anew",
+    )
+
+
+def poorly_covered(signals: pl.DataFrame, daily: pl.DataFrame, poor: float) -> Finding:
+    """Measured signals that have data in less than `poor` of the time that any signal of the month has.
+
+    Flags, codes and unrecognised signals are left out: many write on change only. A signal without a single row in a
+    month is looked at where it has rows in a month before and after.
+
+    Args:
+        signals: the device's `signals`.
+        daily: rows of `resolution_1d` of the months.
+        poor: share of the time, 0 to 1.
+    """
+    measured = signals.filter(pl.col("recognised") & pl.col("kind").is_in(["gauge", "counter", "net_counter"]))
+    held = daily.group_by("month", "signal").agg(pl.col("covered_s").sum())
+    longest = held.group_by("month").agg(pl.col("covered_s").max().alias("longest_s"))
+    spans = measured.select("signal", "first_ts", "last_ts").drop_nulls()
+    every = longest.join(spans, how="cross").filter(
+        (pl.col("month") > pl.col("first_ts").dt.strftime("%Y-%m"))
+        & (pl.col("month") < pl.col("last_ts").dt.strftime("%Y-%m"))
+    )
+    judged = every.join(held, on=["month", "signal"], how="left").with_columns(pl.col("covered_s").fill_null(0.0))
+    share = pl.col("covered_s") / pl.col("longest_s")
+    failed = judged.with_columns(share.alias("share")).filter(pl.col("share") < poor)
+    return Finding(
+        failed.select("month", "signal", "share").sort("month", "signal"), len(judged),
+        f"data in at least {poor:.0%} of the time that any signal of the month has (operation.coverage_poor)",
+        "look whether the sensor or its recording has failed; raise the signal's max_hold_s where it reports rarely",
     )
 
 

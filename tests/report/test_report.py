@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from fastapi.testclient import TestClient
 
 from energy_pipeline.cli import main
 from energy_pipeline.resources.lake import Lake, Scope
+from energy_pipeline.resources.site import SiteResource
+from energy_pipeline.schedules import report_job
 from energy_pipeline.settings import Settings
 from tests.viewer.lake_factory import Plan, write_lake
 from viewer.app import create_app
@@ -153,3 +156,28 @@ def test_the_server_gives_the_same_page_and_refuses_what_it_does_not_know(settin
     assert client.get("/report/m77").status_code == 404
     assert client.get("/report/m1", params={"as_of": "2020-01-01"}).json()["error"] == "no_data"
     assert client.get("/report/m1", params={"lang": "fr"}).status_code == 422
+
+
+def test_the_weekly_job_writes_a_report_of_every_device_and_names_the_one_that_fails(tmp_path: Path) -> None:
+    settings = write_lake(tmp_path / "lake", Plan(days=90))
+    file = tmp_path / "energy.toml"
+    file.write_text('lake = "lake"\n[operation]\nreport_language = "en"\n', "utf-8")
+    site = SiteResource(settings_file=str(file))
+    done = report_job.execute_in_process(resources={"site": site})
+    assert done.success
+    devices = Snapshot(settings).devices()
+    written = {p.parent.name[:-11] for p in (tmp_path / "reports").glob("*/report.html")}
+    assert written == set(devices)
+    uri = DeltaTable(f"{settings.lake}/signals").file_uris(file_pruning_predicate=[("device", "=", "m1")])[0]
+    Path(uri.removeprefix("file://")).unlink()
+    shutil.rmtree(tmp_path / "reports")
+    failed = report_job.execute_in_process(resources={"site": site}, raise_on_error=False)
+    assert not failed.success
+    assert "m1" in failed.failure_data_for_node("write_reports").user_failure_data.description
+    assert {p.parent.name[:-11] for p in (tmp_path / "reports").glob("*/report.html")} == set(devices) - {"m1"}
+
+
+def test_an_empty_folder_in_the_settings_writes_no_report(tmp_path: Path) -> None:
+    file = tmp_path / "energy.toml"
+    file.write_text('lake = "nothing"\n[operation]\nreports = ""\n', "utf-8")
+    assert report_job.execute_in_process(resources={"site": SiteResource(settings_file=str(file))}).success

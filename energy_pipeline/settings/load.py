@@ -1,0 +1,85 @@
+"""Fills the settings: option over environment over settings file over default; errors name key, value and allowed.
+
+Next: `site.py`, what is filled.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from energy_pipeline.settings.base import SettingsError
+from energy_pipeline.settings.site import OperationSettings, Settings
+
+SETTINGS_FILE = "energy.toml"
+ENV_SETTINGS, ENV_ROOTS, ENV_LAKE = "ENERGY_SETTINGS", "METER_ROOTS", "ENERGY_LAKE"
+ENV_WEBHOOK = "ENERGY_ALERT_WEBHOOK"
+REPORTS = OperationSettings().reports
+
+
+def load_settings(
+    path: str | Path | None = None, environ: Mapping[str, str] | None = None, **options: Any
+) -> Settings:
+    """Read the settings: options over environment over file over defaults.
+
+    `path` is the settings file (default: `$ENERGY_SETTINGS`, else `./energy.toml` where it exists). Relative
+    roots and lake in a file count from the file's folder. Raises `SettingsError` naming the key, what was found and
+    what is allowed.
+    """
+    env = os.environ if environ is None else environ
+    chosen = path or env.get(ENV_SETTINGS) or (SETTINGS_FILE if Path(SETTINGS_FILE).is_file() else None)
+    raw: dict[str, Any] = {}
+    if chosen is not None:
+        raw = _read_file(Path(chosen))
+    if env.get(ENV_ROOTS):
+        raw["roots"] = [r.strip() for r in env[ENV_ROOTS].split(",") if r.strip()]
+    if env.get(ENV_LAKE):
+        raw["lake"] = env[ENV_LAKE]
+    if env.get(ENV_WEBHOOK) and isinstance(raw.get("operation", {}), dict):
+        raw["operation"] = {**raw.get("operation", {}), "webhook": env[ENV_WEBHOOK]}
+    raw.update({k: v for k, v in options.items() if v is not None})
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, chosen)) from error
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        msg = f"settings file {path} does not exist; give another with --settings or ENERGY_SETTINGS"
+        raise SettingsError(msg) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"settings file {path} is not valid TOML: {error}"
+        raise SettingsError(msg) from error
+    base = path.resolve().parent
+    if "roots" in raw and isinstance(raw["roots"], list):
+        raw["roots"] = [_from(base, r) for r in raw["roots"]]
+    if "lake" in raw:
+        raw["lake"] = _from(base, raw["lake"])
+    operation = raw.get("operation", {})
+    if isinstance(operation, dict) and operation.get("reports") != "":
+        raw["operation"] = {**operation, "reports": _from(base, operation.get("reports", REPORTS))}
+    return raw
+
+
+def _from(base: Path, location: object) -> object:
+    if isinstance(location, str) and "://" not in location and not Path(location).is_absolute():
+        return str(base / location)
+    return location
+
+
+def _explain(error: ValidationError, path: object) -> str:
+    where = f"in {path}" if path else "in the options or the environment"
+    lines = [f"wrong settings {where}:"]
+    for e in error.errors():
+        key = ".".join(str(p) for p in e["loc"]) or "(whole)"
+        found = e.get("input")
+        if "webhook" in key or (isinstance(found, Mapping) and "webhook" in found):
+            found = "(not shown: an address may hold a secret)"
+        lines.append(f"  {key}: found {found!r}; {e['msg']}")
+    return "\n".join(lines)
