@@ -33,7 +33,7 @@ demo: env ## a generated plant through the whole pipeline, then the viewer (VIEW
 
 test: env ## all tests (under 12 minutes on two cores)
 	@sh scripts/need_chromium.sh
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -q $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q $(ARGS)
 
 test-crash: env ## kill processes inside writes, fill a disk, run into each other (about ten minutes)
 	$(BIN)/python -m pytest -m crash -q -s tests/crash $(ARGS)

@@ -27,7 +27,7 @@ from energy_pipeline.twin import make_plant, plan_preset
 from energy_pipeline.work import Due, plan_work
 from tests.pipeline.dagster_dev import QUICK_SENSOR, DagsterDev, eventually
 
-pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.xdist_group("dagster_dev")]
+pytestmark = [pytest.mark.crash, pytest.mark.slow]
 WITH_CLOCK = {"check_results", "alerts"}  # they say when a check ran
 PATIENCE_S = 420
 

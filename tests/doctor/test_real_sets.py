@@ -11,7 +11,7 @@ from energy_pipeline.doctor import examine
 from tests.doctor.planted import fact, load, only_group, paste
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-pytestmark = [pytest.mark.realdata, pytest.mark.xdist_group("realdata")]
+pytestmark = pytest.mark.realdata
 
 
 @pytest.fixture(autouse=True)

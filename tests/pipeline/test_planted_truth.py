@@ -13,7 +13,7 @@ from energy_pipeline.runner import RunSummary
 from energy_pipeline.twin import make_plant, plan_preset
 from tests.pipeline.conftest import Pipeline
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("planted_truth")]
+pytestmark = pytest.mark.slow
 SYSTEM = "ZHPESS232A230002"
 Truth = dict[str, Any]
 Planted = tuple[Pipeline, RunSummary, Truth]

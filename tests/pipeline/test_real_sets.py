@@ -15,7 +15,7 @@ from energy_pipeline.runner import RunSummary
 from tests.pipeline.conftest import Pipeline
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-pytestmark = [pytest.mark.realdata, pytest.mark.xdist_group("realdata")]
+pytestmark = pytest.mark.realdata
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ class ReportQuery(BaseModel):
 
 
 @router.get(
-    "/report/{m}", response_class=HTMLResponse, summary="The report of a device as one HTML file",
+    "/report/{m}", response_model=None, summary="The report of a device as one HTML file",
     responses={
         200: {"content": {"text/html": {}}, "description": "a page that needs no other file"},
         **problems(401, 404, 422, 429, 503),
