@@ -4,8 +4,9 @@ A test writes files, loads, and compares tables; times are fixed, so nothing dep
 """
 
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,10 +31,6 @@ settings.register_profile(
     "short", deadline=None, derandomize=True, database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
-# Settings of whoever runs the tests must not reach them.
-for _name in ("ENERGY_SETTINGS", "METER_ROOTS", "ENERGY_LAKE"):
-    os.environ.pop(_name, None)
-
 settings.register_profile("hunt", settings.get_profile("short"), derandomize=False, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))  # `hunt` looks for new counterexamples
 
@@ -189,3 +186,17 @@ def site(tmp_path: Path) -> Callable[..., Site]:
         return made
 
     return build
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[object]:
+    """Return a headless Chromium; fails where the system has none."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(
+            # No page of these tests needs WebGL; emulating it would cost a core.
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()

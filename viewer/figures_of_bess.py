@@ -4,7 +4,7 @@ Pure but for the store. Used by the BESS page and by the API.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
@@ -17,16 +17,23 @@ KEY_QUANTITIES = ("soc", "soh", "pcs_power", "cell_temperature_extreme", "system
 
 @dataclass(frozen=True)
 class Alarm:
-    """A span in which a flag was set."""
+    """A span in which a flag or an error code was set; `ended_by` is a code of `alarm_events`, None if not known."""
 
     signal: str
     start: datetime
     end: datetime
+    value: float | None = None
+    ended_by: str | None = None
+    ongoing: bool = False
 
     @property
     def hours(self) -> float:
         """Length in hours."""
         return (self.end - self.start).total_seconds() / 3600
+
+    def hours_within(self, start: datetime, end: datetime) -> float:
+        """Length inside a window in hours."""
+        return max((min(self.end, end) - max(self.start, start)).total_seconds(), 0.0) / 3600
 
 
 def group_statistics(store: Store, device: str, signals: list[str], start: datetime, end: datetime) -> pl.DataFrame:
@@ -76,6 +83,22 @@ def alarms(store: Store, device: str, signals: list[str], start: datetime, end: 
     return sorted(spans, key=lambda a: a.start)
 
 
+def alarm_timeline(store: Store, device: str, flags: list[str], start: datetime, end: datetime) -> list[Alarm]:
+    """Return the events that touch a window, to the second, with error codes.
+
+    Before the lake has `alarm_events`, the spans of the flags come from 5-min buckets.
+    """
+    try:
+        rows = store.frame("alarm_events", where={"device": device})
+    except TableMissing:
+        return alarms(store, device, flags, start, end)
+    inside = rows.filter((pl.col("end_ts") > start) & (pl.col("start_ts") < end)).sort("start_ts", "signal")
+    return [
+        Alarm(r["signal"], r["start_ts"], r["end_ts"], r["value"], r["ended_by"], r["ongoing"])
+        for r in inside.iter_rows(named=True)
+    ]
+
+
 def auxiliary_energy_kwh(
     store: Store, device: str, signals: pl.DataFrame, start: datetime, end: datetime
 ) -> float | None:
@@ -108,3 +131,55 @@ def cycle_figures(store: Store, device: str, start: datetime, end: datetime) -> 
         out[f"{kind}_kwh"] = float(own["energy_kwh"].sum()) if own["energy_kwh"].is_not_null().any() else None
         out[f"{kind}_count"] = float(own.height)
     return out
+
+
+def availability_months(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return per month of `battery_energy`: availability over the time with data, days below 100 %, alarm hours.
+
+    Days weigh by their time with data; months and days without a value give null, never 100 %.
+    """
+    held = pl.col("availability").is_not_null()
+    weight = pl.col("data_share").filter(held)
+    return (
+        rows.group_by(pl.col("day").dt.strftime("%Y-%m").alias("month"), maintain_order=True)
+        .agg(
+            pl.col("day").filter(held).count().alias("days"),
+            ((pl.col("availability").filter(held) * weight).sum() / weight.sum()).fill_nan(None).alias("availability"),
+            (pl.col("availability") < 1).sum().alias("days_below"),
+            ((1 - pl.col("availability").filter(held)) * weight * 24).sum().alias("hours_lost"),
+            pl.col("day")
+            .sort_by("availability", nulls_last=True)
+            .filter(pl.col("availability").min() < 1)
+            .first()
+            .alias("worst_day"),
+            pl.col("data_share").mean(),
+        )
+        .with_columns(pl.when(pl.col("days") > 0).then("hours_lost").alias("hours_lost"))
+        .sort("month")
+    )
+
+
+ENERGY_COLUMNS = ("dc_in_kwh", "dc_out_kwh", "ac_in_kwh", "ac_out_kwh", "auxiliary_kwh")
+
+
+def energy_days(store: Store, device: str, first: date, last: date) -> pl.DataFrame:
+    """Return day and energies of a battery system's days; from `battery_days` (DC only) before `battery_energy` exists.
+
+    Empty where neither table holds the device.
+    """
+    try:
+        rows = store.frame("battery_energy", ["day", *ENERGY_COLUMNS], where={"device": device})
+    except TableMissing:
+        try:
+            days = store.frame("battery_days", ["day", "energy_in_kwh", "energy_out_kwh"], where={"device": device})
+        except TableMissing:
+            return pl.DataFrame(schema={"day": pl.Date} | dict.fromkeys(ENERGY_COLUMNS, pl.Float64))
+        rows = days.rename({"energy_in_kwh": "dc_in_kwh", "energy_out_kwh": "dc_out_kwh"}).with_columns(
+            pl.lit(None, pl.Float64).alias(c) for c in ENERGY_COLUMNS[2:]
+        )
+    return rows.filter(pl.col("day").is_between(first, last)).sort("day")
+
+
+def energy_sums(rows: pl.DataFrame) -> dict[str, float | None]:
+    """Return the sum of each energy; None where no day has it."""
+    return {c: float(rows[c].sum()) if rows[c].is_not_null().any() else None for c in ENERGY_COLUMNS}

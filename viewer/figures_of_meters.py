@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
+from energy_pipeline.compute.meter_views import power_frame
+from viewer.series import signal_row
 from viewer.store import Store
 
 QUARTER_S = 900.0
@@ -139,9 +141,18 @@ def load_habits(rows: pl.DataFrame) -> LoadHabits:
 
 def quarter_means(store: Store, device: str, signal: str, start: datetime, end: datetime) -> pl.DataFrame:
     """Return quarter hours (ts, mean, covered_s) of a signal in a window."""
-    rows = store.frame("resolution_15min", ["ts", "covered_s", "integral"], where={"device": device, "signal": signal})
-    rows = rows.filter((pl.col("ts") >= start) & (pl.col("ts") < end) & (pl.col("covered_s") > 0))
-    return rows.select("ts", "covered_s", (pl.col("integral") / pl.col("covered_s")).alias("mean")).drop_nulls()
+    return quarter_power(store, device, signal, start, end).rename({"power_kw": "mean"})
+
+
+def quarter_power(store: Store, device: str, signal: str, start: datetime, end: datetime) -> pl.DataFrame:
+    """Return quarter hours (ts, covered_s, power_kw) of a power, or of an interval energy as its mean power."""
+    names = ["ts", "covered_s", "integral", "increase"]
+    rows = store.frame("resolution_15min", names, where={"device": device, "signal": signal})
+    rows = rows.filter((pl.col("ts") >= start) & (pl.col("ts") < end))
+    if signal_row(store, device, signal)["kind"] == "interval":
+        held = rows.filter(pl.col("increase").is_not_null() & (pl.col("covered_s") > 0)).sort("ts")
+        return held.select("ts", "covered_s", power_kw=pl.col("increase") * 3600 / pl.col("covered_s"))
+    return power_frame(rows).select("ts", "covered_s", "power_kw")
 
 
 def load_duration(quarters: pl.DataFrame, points: int = 400) -> tuple[np.ndarray, np.ndarray]:

@@ -4,12 +4,16 @@ Seen in panel 1.9, panel-material-ui 0.16, bokeh-fastapi 0.1.8. Each cure checks
 does nothing otherwise. `apply_once` is called when the server is composed, never at import.
 """
 
+import warnings
 from collections.abc import Callable
+from contextvars import Context
 from importlib import import_module
 from typing import Any
 
 from bokeh.document import Document
 from bokeh.models import CustomJS
+from bokeh.util.warnings import BokehUserWarning
+from panel.io.state import _state as State  # noqa: N812 - the class of `state`
 from panel.io.state import state
 
 _BACK_JS = """
@@ -38,7 +42,10 @@ _done: list[str] = []
 def apply_once() -> list[str]:
     """Apply the cures that concern the whole process and return their names."""
     if not _done:
-        _done.extend(name for name in (_free_lost_sessions(),) if name)
+        cures = (_free_lost_sessions(), _drop_late_messages(), _clean_busy_outside_sessions())
+        _done.extend(name for name in cures if name)
+        # Panel 1.9 sends a component's `stylesheets` back with models that the server holds already; nothing is lost.
+        warnings.filterwarnings("ignore", message="reference already known", category=BokehUserWarning)
     return list(_done)
 
 
@@ -62,6 +69,40 @@ def _free_lost_sessions() -> str:
     ws_connect._cured = True
     handler.ws_connect = ws_connect
     return "bokeh_fastapi.handler.WSHandler.ws_connect"
+
+
+def _drop_late_messages() -> str:
+    """bokeh-fastapi 0.1: what a closed page had still sent is handled without a session, an error in the log each."""
+    try:
+        handler = import_module("bokeh_fastapi.handler").WSHandler
+    except ModuleNotFoundError:
+        return ""
+    original = getattr(handler, "_handle", None)
+    if original is None or getattr(original, "_cured", False):
+        return ""
+
+    async def _handle(self: Any, message: Any) -> Any:
+        if getattr(self.connection, "_session", None) is None:
+            return None
+        return await original(self, message)
+
+    _handle._cured = True
+    handler._handle = _handle
+    return "bokeh_fastapi.handler.WSHandler._handle"
+
+
+def _clean_busy_outside_sessions() -> str:
+    """Panel 1.9: the task that clears the busy flag runs in the context of the first session and holds its document."""
+    original = getattr(State, "_schedule_busy_cleanup", None)
+    if original is None or getattr(original, "_cured", False):
+        return ""
+
+    def schedule(self: State) -> None:
+        Context().run(original, self)
+
+    schedule._cured = True
+    State._schedule_busy_cleanup = schedule
+    return "panel.io.state._state._schedule_busy_cleanup"
 
 
 def follow_back_button(doc: Document) -> None:

@@ -113,7 +113,7 @@ class Store:
         if predicate is None and (cached := self._cached(key)) is not None:
             return cached
         try:
-            lazy = _filtered(pl.scan_delta(handle), where or {}, months)
+            lazy = _filtered(_completed(pl.scan_delta(handle), table), where or {}, months)
             lazy = lazy if predicate is None else lazy.filter(predicate)
             result = (lazy.select(columns) if columns else lazy).collect()
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, DeltaError, OSError) as error:
@@ -122,9 +122,7 @@ class Store:
             self._remember(key, result, int(result.estimated_size()))
         return result
 
-    def derived(
-        self, table: str, key: tuple, build: Callable[[], Derived], size: Callable[[Derived], int]
-    ) -> Derived:
+    def derived(self, table: str, key: tuple, build: Callable[[], Derived], size: Callable[[Derived], int]) -> Derived:
         """Return what `build` makes of `table`, made once per version of the table; the same object for all callers.
 
         `key` names it (hashable), `size` gives its bytes; it lies in the cache of the frames, within the same bound.
@@ -214,6 +212,13 @@ class Store:
             self._held_bytes += size
             while self._held_bytes > self._cache_bytes:
                 self._held_bytes -= self._cache.popitem(last=False)[1][1]
+
+
+def _completed(lazy: pl.LazyFrame, table: str) -> pl.LazyFrame:
+    """Return the table with every column that its schema has: one that a lake of before does not hold is null."""
+    held = set(lazy.collect_schema().names())
+    absent = [c for c in TABLES[table].columns if c.name not in held]
+    return lazy.with_columns(pl.lit(None, c.dtype).alias(c.name) for c in absent) if absent else lazy
 
 
 def _filtered(lazy: pl.LazyFrame, where: Mapping[str, object], months: tuple[str, str] | None) -> pl.LazyFrame:

@@ -50,6 +50,15 @@ class Texts:
         text = text.replace("-", "−")
         return text if self.lang == "en" else text.translate(str.maketrans(",.", ".,"))
 
+    def parsed(self, text: str) -> float | None:
+        """Return the number that a person typed, with the language's decimal sign or a point; None where it is none."""
+        plain = text.strip().replace("−", "-")
+        try:
+            value = float(plain.replace(",", ".") if self.lang == "de" else plain.replace(",", ""))
+        except ValueError:
+            return None
+        return value if math.isfinite(value) else None
+
     def with_unit(self, value: float | None, unit: str, digits: int | None = None) -> str:
         """Return number and unit, the unit scaled where a larger one reads better (kW to MW)."""
         scaled, named = scale_unit(value, unit)

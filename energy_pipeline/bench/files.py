@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-START = datetime(2024, 1, 1, tzinfo=UTC)
+END = datetime(2025, 2, 15, tzinfo=UTC)  # of all files alike, as those of one device end
 SECOND_US = 1_000_000
 
 
@@ -35,7 +35,7 @@ def _write(folder: Path, plan: list[tuple[int, int]], seed: int) -> list[Path]:
     for i, rows in plan:
         slow = i % 2 == 0
         steps = rng.integers(59, 62, rows) if slow else rng.integers(30, 32, rows)
-        ts = np.cumsum(steps) * SECOND_US + int(START.timestamp()) * SECOND_US
+        ts = int(END.timestamp()) * SECOND_US - np.cumsum(steps)[::-1] * SECOND_US
         walk = np.cumsum(rng.normal(0, 0.3, rows))
         value = np.round(20 + 5 * np.sin(walk / 40)) if slow else np.round(800 + 10 * np.sin(walk / 60), 1)
         signal = f"bms1_p1_t{i + 1}" if slow else f"bms1_x{i + 1}"

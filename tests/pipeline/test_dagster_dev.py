@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.twin import make_plant, plan_preset
@@ -57,16 +57,12 @@ def dropped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dropped]:
 
 
 @pytest.fixture
-def page(dropped: Dropped) -> Iterator[Page]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path is not None, "Chromium is missing: install it (Debian: apt-get install chromium)"
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=CHROMIUM)
-        made = browser.new_page(viewport={"width": 1440, "height": 1000})
-        made.set_default_timeout(30_000)
-        expect.set_options(timeout=30_000)
-        yield made
-        browser.close()
+def page(dropped: Dropped, chromium: Browser) -> Iterator[Page]:
+    made = chromium.new_page(viewport={"width": 1440, "height": 1000})
+    made.set_default_timeout(30_000)
+    expect.set_options(timeout=30_000)
+    yield made
+    made.close()
 
 
 def test_dropped_files_become_fits_without_a_hand_by_one_run_per_step(dropped: Dropped) -> None:

@@ -1,6 +1,5 @@
 """A small lake, a running viewer and a browser for the tests of the viewer."""
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -67,7 +66,7 @@ def start_viewer(lake: str) -> Viewer:
         port = free.getsockname()[1]
     process = subprocess.Popen([sys.executable, "-c", SERVE, lake, str(port)], cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
-    for _ in range(200):
+    for _ in range(600):
         try:
             urllib.request.urlopen(f"{url}/health", timeout=1).close()  # noqa: S310 - our own address
         except (urllib.error.URLError, OSError):
@@ -75,22 +74,8 @@ def start_viewer(lake: str) -> Viewer:
         else:
             return Viewer(url, process)
     process.terminate()
-    msg = "the viewer did not answer within 20 s"
+    msg = "the viewer did not answer within 60 s"
     raise TimeoutError(msg)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[object]:
-    """Return a headless Chromium; fails where the system has none."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(
-            # No page of these tests needs WebGL; emulating it would cost a core.
-            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
 
 
 class Tab:

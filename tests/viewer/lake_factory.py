@@ -15,7 +15,7 @@ from deltalake import write_deltalake
 
 from energy_pipeline.schemas import TABLES, Column
 from energy_pipeline.settings import Settings
-from tests.viewer import lake_accounts, lake_battery, lake_series
+from tests.viewer import lake_accounts, lake_battery, lake_condition, lake_series
 
 ZONE = ZoneInfo("Europe/Berlin")
 
@@ -73,7 +73,8 @@ def write_lake(folder: Path, plan: Plan | None = None) -> Settings:
     rng = np.random.default_rng(7)
     series = lake_series.tables(plan, rng)
     accounts = lake_accounts.tables(plan, series["meter_daily"])
-    for name, frame in {**series, **lake_battery.tables(plan, rng), **accounts}.items():
+    battery = {**lake_battery.tables(plan, rng), **lake_condition.tables(plan)}
+    for name, frame in {**series, **battery, **accounts}.items():
         write_table(folder, name, frame)
     return Settings(lake=str(folder), zone=ZONE.key)
 

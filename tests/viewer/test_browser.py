@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.viewer.conftest import Tab, start_viewer
-from tests.viewer.lake_factory import Plan
+from tests.viewer.lake_factory import Plan, write_lake, write_table
 from viewer.store import Store
 
 pytestmark = pytest.mark.browser
@@ -19,7 +19,9 @@ VISITS = (
     ("Vergleich", ("Zahlen im Paar", "Unterschied")),
     ("BESS-Übersicht", ("SOH laut BMS", "Statistik der Signale")),
     ("Sicherheit", ("Meldungen im Zeitverlauf",)),
-    ("Kapazität", ("Kapazität gemessen", "drei Wege einig")),
+    ("Energie", ("Verfügbarkeit", "Wirkungsgrad: DC, AC", "Hilfsbetriebe gegen Außentemperatur", "Grundlast")),
+    ("Zyklen", ("Rainflow", "drei Wege einig", "Klassen als Tabelle")),
+    ("Kapazität", ("Kapazität gemessen", "Prognose für Lebensdauer", "Ende der Lebensdauer")),
     ("PackPulse", ("Verteilung der SAT-Spannung", "Pack 1", "Auffällige Zellen")),
     ("Pack-Trends", ("Verlauf je Pack", "95 % von")),
     (
@@ -33,6 +35,7 @@ VISITS = (
         ),
     ),
     ("Heatmap & 3D", ("Alle Zellen, alle Tage", "Noch keine Zelle gewählt")),
+    ("Spreizung & Widerstand", ("Spreizung je Pack", "Widerstand je Zelle", "hoher SOC", "Packs: Spreizung")),
     ("Datenqualität", ("geht auf", "Rücksetzung", "bestanden")),
 )
 
@@ -123,6 +126,28 @@ def test_strange_addresses_are_answered_not_crashed(tab: Tab) -> None:
     assert "Die Zelle P9C9 gibt es nicht." in tab.until("Die Zelle P9C9")
     tab.go("?page=meter&device=m1&range=custom&start=2025-01-09T00:00&end=2025-01-02T00:00")
     assert "Das Ende liegt vor dem Anfang." in tab.until("Das Ende liegt")
+
+
+def test_new_data_is_offered_and_loaded_by_one_click(context: object, tmp_path: Path) -> None:
+    plan = Plan(days=130)
+    lake = write_lake(tmp_path / "lake", plan).lake
+    running = start_viewer(lake)
+    try:
+        tab = Tab(context, running.url).open("?page=quality&device=m1")
+        assert "Es gibt neue Daten" not in tab.text()
+        table = Path(lake) / "check_results"
+        row = {"device": "m1", "table": "readings", "check": "a_check_that_came_later", "passed": True}
+        checked = row | {"blocking": False, "failed_rows": 0, "checked_rows": 7, "checked_ts": plan.end}
+        write_table(Path(lake), "check_results", pl.DataFrame([checked]))
+        assert table.exists()
+        tab.page.get_by_role("button", name="Neu laden").click(timeout=45_000)
+        assert "a check that came later" in tab.until("a check that came later")
+        assert not tab.page.get_by_role("button", name="Neu laden").count()
+        assert tab.faults == []
+        tab.page.close()
+    finally:
+        running.process.terminate()
+        running.process.wait(10)
 
 
 def test_two_sessions_do_not_disturb_each_other(tab: Tab, context: object) -> None:

@@ -17,7 +17,7 @@ from viewer.store import TableBroken, TableMissing
 from viewer.texts import Texts
 
 VIEWER = Path(__file__).parents[2] / "viewer"
-ALLOWED = {"schemas", "settings", "signals", "compute"}
+ALLOWED = {"schemas", "settings", "signals", "compute", "plots"}
 
 
 @pytest.fixture(scope="module")

@@ -149,8 +149,12 @@ def cell_map(
     unit: str,
     limit: float,
     on_tap: Callable[[int, int], None] | None = None,
+    reverse: bool = False,
 ) -> figure:
-    """Return packs × cells coloured by a signed value around zero; `marks` are signs written into the cells."""
+    """Return packs × cells coloured by a signed value around zero; `marks` are signs written into the cells.
+
+    Low is red and high is blue; `reverse` turns the colours round.
+    """
     names = [f"Pack {p}" for p in sorted(set(packs))]
     fig = base_figure(
         texts,
@@ -173,7 +177,9 @@ def cell_map(
             "pack": list(packs),
         }
     )
-    mapper = LinearColorMapper(palette=DIVERGING[::-1], low=-limit, high=limit, nan_color=MISSING)
+    mapper = LinearColorMapper(
+        palette=DIVERGING if reverse else DIVERGING[::-1], low=-limit, high=limit, nan_color=MISSING
+    )
     drawn = fig.rect(
         "x",
         "y",

@@ -5,6 +5,7 @@ Next: `pages/device_page.py`, which turns the selection into a device and a wind
 
 from collections.abc import Callable
 from datetime import datetime
+from urllib.parse import quote
 
 import panel as pn
 import panel_material_ui as pmui
@@ -28,6 +29,7 @@ class Toolbar:
         self._custom: list[pmui.DatetimePicker] = []
         self._syncing = False
         self._default_range = ""
+        self._report: pmui.Button | None = None
 
     def pick(
         self,
@@ -68,6 +70,18 @@ class Toolbar:
         self._row.extend(self._custom)
         self._show_custom()
 
+    def report(self, device: str) -> None:
+        """Add the way to the report of the picked device, in a tab of its own."""
+        t = self._session.texts
+        self._report = pmui.Button(
+            label=t("report.button"), icon="description", variant="outlined", href=self._report_of(device),
+            target="_blank", description=t("report.button_note"), **SMALL,
+        )
+        self._row.append(self._report)
+
+    def _report_of(self, device: str) -> str:
+        return f"report/{quote(device)}?lang={self._session.texts.lang}"
+
     def add(self, widget: object) -> None:
         """Add something that is not bound to the selection."""
         self._row.append(widget)
@@ -86,6 +100,8 @@ class Toolbar:
                 value = getattr(selection, field) or (self._default_range if field == "range" else "")
                 if value and widget.value != value and value in _values(widget):
                     widget.value = value
+            if self._report is not None and selection.device:
+                self._report.href = self._report_of(selection.device)
             self._show_custom()
         finally:
             self._syncing = False

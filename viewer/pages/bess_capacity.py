@@ -1,4 +1,4 @@
-"""Capacity and cycles of a battery system: measured capacity beside the BMS's SOH, cycles three ways, round trip.
+"""Capacity of a battery system: measured capacity beside the BMS's SOH, its trend, end of life, values per day.
 
 Reads `capacity`. What the BMS counts by itself is drawn as what it is.
 """
@@ -10,12 +10,15 @@ import numpy as np
 import polars as pl
 from bokeh.models import ColumnDataSource, Whisker
 
+from energy_pipeline.settings import BatterySettings
 from viewer.catalog import DeviceInfo
 from viewer.components import html
 from viewer.components.bars import DAY_MS, day_ms
 from viewer.components.datatable import Field, grid
 from viewer.components.figures import add_hover, axis_label, bokeh_pane, legend_below, time_figure
 from viewer.components.panel import NoData, Panel
+from viewer.pages.bess_cycles import cycles_card
+from viewer.pages.bess_life import LifePanel
 from viewer.session import Session
 from viewer.texts import Texts
 from viewer.theme import SERIES
@@ -25,13 +28,14 @@ def capacity_panels(
     session: Session, device: DeviceInfo, start: datetime, end: datetime
 ) -> tuple[list[Panel], Callable[[], list[Awaitable[None]]]]:
     """Return the panels and a function that gives the work to fill them. The whole history is shown."""
-    t = session.texts
+    t, battery = session.texts, session.settings.battery_of(device.name)
     del start, end
     panels = [
         Panel(session, t("capacity.soh"), t("capacity.soh_note"), 280),
-        Panel(session, t("capacity.cycles"), t("capacity.cycles_note"), 240),
+        Panel(session, t("life.title"), t("life.note", percent=t.number(battery.end_of_life_percent, 0)), 280),
         Panel(session, t("capacity.table"), "", 200),
     ]
+    life = LifePanel(session, device, panels[1])
 
     def load() -> pl.DataFrame:
         rows = session.store.frame("capacity", where={"device": device.name}).sort("day")
@@ -42,9 +46,13 @@ def capacity_panels(
     def work() -> list[Awaitable[None]]:
         return [
             panels[0].fill(
-                load, lambda r: [html.pane(html.cards(_cards(r, t)), margin=(0, 0, 12, 0)), bokeh_pane(_soh(r, t))]
+                load,
+                lambda r: [
+                    html.pane(html.cards(_cards(r, t, battery)), margin=(0, 0, 12, 0)),
+                    bokeh_pane(_soh(r, t, battery.capacity_days, battery.nameplate_ah)),
+                ],
             ),
-            panels[1].fill(load, lambda r: bokeh_pane(_cycles(r, t))),
+            life.fill(),
             panels[2].fill(load, lambda r: _table(r, t, device.name)),
         ]
 
@@ -55,7 +63,7 @@ def _x(rows: pl.DataFrame) -> np.ndarray:
     return np.array([day_ms(d) + DAY_MS / 2 for d in rows["day"]])
 
 
-def _cards(rows: pl.DataFrame, t: Texts) -> list[html.Card]:
+def _cards(rows: pl.DataFrame, t: Texts, battery: BatterySettings) -> list[html.Card]:
     def last(column: str) -> float | None:
         values = rows[column].drop_nulls()
         return float(values[-1]) if len(values) else None
@@ -69,34 +77,35 @@ def _cards(rows: pl.DataFrame, t: Texts) -> list[html.Card]:
         if len(reasons)
         else ""
     )
-    efc = [last(c) for c in ("efc_ah", "efc_energy", "efc_soc")]
-    known = [v for v in efc if v]
-    spread = (max(known) - min(known)) / max(known) if len(known) > 1 else 0.0
     return [
         html.Card(t("capacity.q"), t.number(q, 1), "Ah", note),
         html.Card(t("capacity.nameplate"), t.number(last("soh_nameplate_percent"), 1), "%", t("capacity.assumed")),
-        html.Card(t("capacity.first"), t.number(last("soh_first_percent"), 1), "%", t("capacity.first_note")),
-        html.Card(t("capacity.bms"), t.number(last("soh_bms_percent"), 0), "%", t("capacity.bms_note")),
         html.Card(
-            t("capacity.efc"),
-            t.number(efc[0], 0),
-            "",
-            t("capacity.efc_differ" if spread > 0.05 else "capacity.efc_agree"),
-            "warn" if spread > 0.05 else "ok",
+            t("capacity.first", n=battery.first_capacity_days),
+            t.number(last("soh_first_percent"), 1),
+            "%",
+            t("capacity.first_note"),
         ),
+        html.Card(t("capacity.bms"), t.number(last("soh_bms_percent"), 0), "%", *_bms_note(rows, t)),
+        cycles_card(rows, t, battery),
         html.Card(
             t("capacity.round_trip"), t.number(last("round_trip_percent"), 1), "%", t("capacity.round_trip_note")
         ),
     ]
 
 
-def _soh(rows: pl.DataFrame, t: Texts) -> object:
+def _bms_note(rows: pl.DataFrame, t: Texts) -> tuple[str, str]:
+    found = rows["soh_bms_finding"].drop_nulls() if "soh_bms_finding" in rows.columns else pl.Series([])
+    return (t.code("health_finding", found[-1]), "warn") if len(found) else (t("capacity.bms_note"), "")
+
+
+def _soh(rows: pl.DataFrame, t: Texts, days: int, nameplate_ah: float) -> object:
     fig = time_figure(t, height=290, y_label=axis_label(t("capacity.axis"), "%"))
     x = _x(rows)
-    factor = (rows["soh_nameplate_percent"] / rows["q_anchor_median_ah"]).drop_nulls().median() or 0.0
+    factor = 100 / nameplate_ah
     error = rows["q_anchor_error_ah"].to_numpy() * factor
     middle = rows["soh_nameplate_percent"].to_numpy()
-    if factor:
+    if rows["q_anchor_ah"].is_not_null().any():
         single = fig.scatter(
             x,
             rows["q_anchor_ah"].to_numpy() * factor,
@@ -107,7 +116,9 @@ def _soh(rows: pl.DataFrame, t: Texts) -> object:
         )
         add_hover(fig, t, [(t("word.day"), "time:x"), ("%", "y")], renderers=[single], clock=False)
     source = ColumnDataSource({"x": x, "y": middle, "a": middle - error, "b": middle + error})
-    line = fig.line("x", "y", source=source, color=SERIES[0], line_width=2.4, legend_label=t("capacity.measured"))
+    line = fig.line(
+        "x", "y", source=source, color=SERIES[0], line_width=2.4, legend_label=t("capacity.measured", n=days)
+    )
     every = max(len(x) // 40, 1)
     whisker = ColumnDataSource({k: np.asarray(v)[::every] for k, v in source.data.items()})
     fig.add_layout(
@@ -132,21 +143,6 @@ def _soh(rows: pl.DataFrame, t: Texts) -> object:
         mode="after",
     )
     add_hover(fig, t, [(t("word.day"), "time:x"), ("%", "y"), ("−", "a"), ("+", "b")], renderers=[line], clock=False)
-    legend_below(fig)
-    return fig
-
-
-def _cycles(rows: pl.DataFrame, t: Texts) -> object:
-    fig = time_figure(t, height=240, y_label=t("capacity.efc"))
-    x = _x(rows)
-    dashes = ("solid", "dashed", "dotted")
-    for (column, dash), color in zip(
-        zip(("efc_ah", "efc_energy", "efc_soc"), dashes, strict=True), SERIES, strict=False
-    ):
-        source = ColumnDataSource({"x": x, "y": rows[column].to_numpy()})
-        name = t(f"capacity.{column}")
-        line = fig.line("x", "y", source=source, color=color, line_width=2, line_dash=dash, legend_label=name)
-        add_hover(fig, t, [(t("word.day"), "time:x"), (name, "y")], renderers=[line], clock=False, digits=1)
     legend_below(fig)
     return fig
 

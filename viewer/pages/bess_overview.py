@@ -1,6 +1,6 @@
 """BESS overview: battery, inverter, auxiliaries, environment, safety; charts, statistics, alarms, capacity.
 
-Next: `figures_of_bess.py` for what the figures mean, `pages/bess_capacity.py` for the last tab.
+Next: `figures_of_bess.py` for what the figures mean; `bess_energy.py`, `bess_cycles.py`, `bess_capacity.py` for tabs.
 """
 
 from datetime import datetime
@@ -13,7 +13,7 @@ from bokeh.models import Range1d
 from viewer.catalog import DeviceInfo
 from viewer.components import html
 from viewer.components.bars import timeline
-from viewer.components.datatable import Field, grid, small_table
+from viewer.components.datatable import Field, grid
 from viewer.components.figures import bokeh_pane
 from viewer.components.lod_chart import ChartSpec, Line, LodChart
 from viewer.components.panel import NoData, Panel
@@ -21,7 +21,7 @@ from viewer.components.toolbar import Toolbar
 from viewer.figures_of_bess import (
     GROUPS,
     Alarm,
-    alarms,
+    alarm_timeline,
     auxiliary_energy_kwh,
     cycle_figures,
     group_statistics,
@@ -29,12 +29,14 @@ from viewer.figures_of_bess import (
 )
 from viewer.pages.base import DevicePage, together
 from viewer.pages.bess_capacity import capacity_panels
+from viewer.pages.bess_cycles import cycle_panels
+from viewer.pages.bess_energy import energy_panels
 from viewer.theme import SERIES, STATUS
 from viewer.wallclock import wall_ms
 
 FIRST = {"soc": 0, "soh": 1, "system_current": 2, "system_voltage": 3, "pcs_power": 0, "auxiliary_power": 0}
 LINES_AT_FIRST, LINES_AT_MOST = 4, len(SERIES)
-CAPACITY = "capacity"
+EXTRA = {"energy": energy_panels, "cycles": cycle_panels, "capacity": capacity_panels}
 
 
 class BessOverview(DevicePage):
@@ -56,8 +58,9 @@ class BessOverview(DevicePage):
         self.toolbar = bar = Toolbar(self.session)
         bar.pick("device", t("word.system"), [d.name for d in self.devices], device.name)
         bar.ranges(*device.wall_span(), self.default_range)
+        bar.report(device.name)
         self._cards = html.pane("", margin=(0, 0, 14, 0))
-        options = {t(f"group.{g}"): g for g in (*GROUPS, CAPACITY)}
+        options = {t(f"group.{g}"): g for g in (*GROUPS, *EXTRA)}
         tabs = Toolbar(self.session)
         tabs.choose("tab", options, self._group(), t("bess.group"))
         self._tabs = tabs
@@ -87,24 +90,32 @@ class BessOverview(DevicePage):
 
     def _group(self) -> str:
         tab = self.session.selection.tab
-        return tab if tab in (*GROUPS, CAPACITY) else GROUPS[0]
+        return tab if tab in (*GROUPS, *EXTRA) else GROUPS[0]
 
     async def _fill_cards(self, device: DeviceInfo, start: datetime, end: datetime) -> None:
         def load() -> tuple:
             store = self.session.store
             flags = self.signals.filter(pl.col("quantity") == "alarm_flag")["signal"].to_list()
+            codes = self.signals.filter(pl.col("quantity") == "error_code").height
             return (
                 last_values(store, device.name, self.signals),
                 cycle_figures(store, device.name, start, end),
                 auxiliary_energy_kwh(store, device.name, self.signals, start, end),
-                alarms(store, device.name, flags, start, end) if flags else None,
+                alarm_timeline(store, device.name, flags, start, end) if flags or codes else None,
             )
 
         data = await self.session.read(load)
-        await self.session.apply(lambda: setattr(self._cards, "object", html.cards(self._key_cards(*data))))
+        await self.session.apply(
+            lambda: setattr(self._cards, "object", html.cards(self._key_cards(*data, (start, end))))
+        )
 
     def _key_cards(
-        self, last: dict, cycles: dict, auxiliary: float | None, found: list[Alarm] | None
+        self,
+        last: dict,
+        cycles: dict,
+        auxiliary: float | None,
+        found: list[Alarm] | None,
+        window: tuple[datetime, datetime],
     ) -> list[html.Card]:
         t, out = self.texts, []
         for quantity in ("soc", "soh", "pcs_power", "cell_temperature_extreme", "system_voltage"):
@@ -123,7 +134,7 @@ class BessOverview(DevicePage):
             note = t("bess.aux_share", share=t.percent(share, 1)) if share is not None else ""
             out.append(html.Card(t("bess.auxiliary"), *t.split(t.with_unit(auxiliary, "kWh")), note))
         if found is not None:
-            hours = sum(a.hours for a in found)
+            hours = sum(a.hours_within(*window) for a in found)
             note, level = (t("bess.alarm_spans", n=len(found)), "bad") if found else (t("status.no_alarm"), "ok")
             out.append(html.Card(t("bess.alarms"), t.number(hours, 1), "h", note, level))
         return out
@@ -131,8 +142,8 @@ class BessOverview(DevicePage):
     async def _fill_group(self, device: DeviceInfo, start: datetime, end: datetime, issue: str | None) -> None:
         group = self._group()
         self.session.cancel("lod:bess")
-        if group == CAPACITY:
-            panels, work = capacity_panels(self.session, device, start, end)
+        if group in EXTRA:
+            panels, work = EXTRA[group](self.session, device, start, end)
             await self.session.apply(lambda: setattr(self._area, "objects", [p.view for p in panels]))
             await together(*work())
             return
@@ -246,9 +257,9 @@ class BessOverview(DevicePage):
 
     def _load_alarms(self, device: DeviceInfo, own: pl.DataFrame, start: datetime, end: datetime) -> list[Alarm]:
         flags = own.filter(pl.col("kind") == "flag")["signal"].to_list()
-        if not flags:
+        if not flags and own.filter(pl.col("quantity") == "error_code").is_empty():
             raise NoData(self.texts("bess.no_flags"))
-        return alarms(self.session.store, device.name, flags, start, end)
+        return alarm_timeline(self.session.store, device.name, flags, start, end)
 
     def _render_alarms(
         self, found: list[Alarm], own: pl.DataFrame, device: DeviceInfo, start: datetime, end: datetime
@@ -256,20 +267,37 @@ class BessOverview(DevicePage):
         t = self.texts
         if not found:
             return [html.pane(html.message(t("status.no_alarm"), t("bess.no_alarm_text"), "ok"))]
-        names = own.filter(pl.col("kind") == "flag")["signal"].to_list()
+        flags = own.filter(pl.col("kind") == "flag")["signal"].to_list()
+        names = list(dict.fromkeys([*flags, *(a.signal for a in found)]))
         rows = [(a.signal, *(x.astimezone(device.zone).replace(tzinfo=None) for x in (a.start, a.end))) for a in found]
         window = (wall_ms(start, device.zone), wall_ms(end, device.zone))
         chart = timeline(rows, names, t, window=window, color=STATUS["bad"])
-        frame = pl.DataFrame([{"signal": a.signal, "start": a.start, "end": a.end, "hours": a.hours} for a in found])
+        lang = self.session.selection.lang
+        frame = pl.DataFrame(
+            [
+                {
+                    "label": self.session.catalog.label(a.signal, lang),
+                    "value": a.value,
+                    "start": a.start,
+                    "end": a.end,
+                    "hours": a.hours,
+                    "ended": "ongoing" if a.ongoing else a.ended_by,
+                }
+                for a in found
+            ],
+            schema_overrides={"value": pl.Float64, "ended": pl.String},
+        )
         fields = [
-            Field("signal", t("word.signal")),
+            Field("label", t("word.signal")),
+            Field("value", t("word.value"), "number", 0),
             Field("start", t("word.from"), "time"),
             Field("end", t("word.to"), "time"),
             Field("hours", t("table.duration"), "number", 2),
+            Field("ended", t("bess.ended"), codes="alarm_end"),
         ]
         return [
             bokeh_pane(chart),
-            *small_table(frame.reverse().head(20), fields, t, f"alarms_{device.name}", device.zone),
+            *grid(frame.reverse(), fields, t, f"alarms_{device.name}", device.zone, page_size=10),
         ]
 
     def _load_statistics(self, device: DeviceInfo, own: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:

@@ -16,7 +16,15 @@ from viewer.components.figures import bokeh_pane
 from viewer.components.lod_chart import ChartSpec, Line, LodChart
 from viewer.components.panel import NoData, Panel
 from viewer.components.toolbar import Toolbar
-from viewer.figures_of_meters import MeterFigures, SignalFigures, daily_rows, meter_figures, signal_figures
+from viewer.figures_of_bess import ENERGY_COLUMNS, energy_days, energy_sums
+from viewer.figures_of_meters import (
+    MeterFigures,
+    SignalFigures,
+    daily_rows,
+    local_days,
+    meter_figures,
+    signal_figures,
+)
 from viewer.pages.base import DevicePage, together
 from viewer.theme import SERIES
 
@@ -57,7 +65,7 @@ class Compare(DevicePage):
         self._cards = html.pane("", margin=(0, 0, 14, 0))
         self._chart = Panel(self.session, t("compare.overlay"), "", 360)
         self._figures = Panel(self.session, t("compare.figures"), t("compare.figures_note"), 200)
-        self._daily = Panel(self.session, t("compare.daily"), t("meter.daily_note"), 250)
+        self._daily = Panel(self.session, t("compare.daily"), t("compare.daily_note"), 250)
         return pn.Column(
             *self.notice(),
             bar.view,
@@ -156,7 +164,7 @@ class Compare(DevicePage):
 
     def _load_figures(
         self, pair: tuple[DeviceInfo, DeviceInfo], signals: tuple[str, str] | None, start: datetime, end: datetime
-    ) -> tuple[list[SignalFigures | None], list[MeterFigures | None]]:
+    ) -> tuple[list[SignalFigures | None], list[MeterFigures | None], list[dict[str, float | None]]]:
         store = self.session.store
         statistics = (
             [signal_figures(store, d.name, s, start, end) for d, s in zip(pair, signals, strict=True)]
@@ -164,10 +172,11 @@ class Compare(DevicePage):
             else [None, None]
         )
         daily = [daily_rows(store, d.name, start, end, d.zone) for d in pair]
-        return statistics, [meter_figures(r) if r.height else None for r in daily]
+        energies = [energy_sums(energy_days(store, d.name, *local_days(start, end, d.zone))) for d in pair]
+        return statistics, [meter_figures(r) if r.height else None for r in daily], energies
 
     def _render_figures(self, data: tuple, pair: tuple[DeviceInfo, DeviceInfo]) -> list[object]:
-        t, (statistics, meters) = self.texts, data
+        t, (statistics, meters, energies) = self.texts, data
         rows = []
         if statistics[0] is not None:
             keys = ("mean", "minimum", "maximum", "median", "p95")
@@ -185,6 +194,9 @@ class Compare(DevicePage):
             values = [None if m is None else getattr(m, key) for m in meters]
             if any(v is not None for v in values):
                 rows.append((t(label), *values))
+        for key in ENERGY_COLUMNS:
+            if any(e[key] is not None for e in energies):
+                rows.append((t(f"energy.{key.removesuffix('_kwh')}") + " [kWh]", *(e[key] for e in energies)))
         if not rows:
             raise NoData(t("state.no_points"))
         frame = pl.DataFrame(
@@ -200,14 +212,19 @@ class Compare(DevicePage):
         return small_table(frame, fields, t, f"compare_{pair[0].name}_{pair[1].name}")
 
     def _load_daily(self, pair: tuple[DeviceInfo, DeviceInfo], start: datetime, end: datetime) -> pl.DataFrame:
-        frames = [
-            daily_rows(self.session.store, d.name, start, end, d.zone).select("day", pl.col("import_kwh").alias(k))
-            for d, k in zip(pair, ("a", "b"), strict=True)
-        ]
+        frames = [self._energy_in(d, start, end).rename({"kwh": k}) for d, k in zip(pair, ("a", "b"), strict=True)]
         both = frames[0].join(frames[1], on="day", how="full", coalesce=True).sort("day")
         if both.is_empty():
             raise NoData(self.texts("meter.no_daily"))
         return both
+
+    def _energy_in(self, device: DeviceInfo, start: datetime, end: datetime) -> pl.DataFrame:
+        """Return (day, kwh): what a meter drew; what a battery system without meter values was charged with, at DC."""
+        store = self.session.store
+        drawn = daily_rows(store, device.name, start, end, device.zone).select("day", kwh="import_kwh")
+        if drawn["kwh"].is_not_null().any() or not device.is_bess:
+            return drawn
+        return energy_days(store, device.name, *local_days(start, end, device.zone)).select("day", kwh="dc_in_kwh")
 
     def _render_daily(self, rows: pl.DataFrame, pair: tuple[DeviceInfo, DeviceInfo]) -> list[object]:
         t = self.texts

@@ -11,6 +11,7 @@ import polars as pl
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, LinearColorMapper, Range1d
 from bokeh.palettes import Viridis256
 
+from energy_pipeline.compute.verdict_texts import evidence_text
 from energy_pipeline.compute.zones import day_start
 from viewer.catalog import DeviceInfo
 from viewer.components import html
@@ -41,12 +42,16 @@ class DataQuality(DevicePage):
         bar.ranges(*device.wall_span(), self.default_range)
         self._cards = html.pane("", margin=(0, 0, 14, 0))
         names = ("coverage", "accounting", "reasons", "rejects", "files", "events", "checks")
-        self._panels = {n: Panel(self.session, t(f"quality.{n}"), t(f"quality.{n}_note"), 200) for n in names}
+        limits = self.session.settings.operation
+        fields = {"good": t.percent(limits.coverage_good), "poor": t.percent(limits.coverage_poor)}
+        self._panels = {n: Panel(self.session, t(f"quality.{n}"), t(f"quality.{n}_note", **fields), 200) for n in names}
+        self._evidence = Panel(self.session, t("evidence.title"), t("evidence.note"), 120)
         return pn.Column(
             *self.notice(),
             bar.view,
             self._cards,
             *(p.view for p in self._panels.values()),
+            self._evidence.view,
             sizing_mode="stretch_width",
             margin=0,
         )
@@ -77,6 +82,7 @@ class DataQuality(DevicePage):
             p["files"].fill(lambda: rows("source_files", "quality.no_files"), lambda r: self._files(r, device)),
             p["events"].fill(lambda: rows("counter_events", "quality.no_events"), lambda r: self._events(r, device)),
             p["checks"].fill(lambda: rows("check_results", "quality.no_checks"), lambda r: self._checks(r, device)),
+            self._evidence.fill(lambda: rows("device_evidence", "evidence.none"), lambda r: self._sayings(r, device)),
         )
 
     async def changed(self, names: set[str]) -> None:
@@ -149,6 +155,7 @@ class DataQuality(DevicePage):
 
     def _render_coverage(self, data: tuple) -> list[object]:
         t, (names, matrix, first) = self.texts, data
+        limits = self.session.settings.operation
         rows, days = matrix.shape
         start = day_ms(first)
         fig = time_figure(
@@ -172,8 +179,8 @@ class DataQuality(DevicePage):
         fig.grid.visible = False
         add_hover(fig, t, [("%", "image")], renderers=[drawn], digits=0)
         gaps = int((matrix.max(axis=0) == 0).sum())
-        poor = int(((matrix.mean(axis=0) < 50) & (matrix.max(axis=0) > 0)).sum())
-        note = t("quality.gap_days", gaps=gaps, poor=poor, days=days)
+        poor = int(((matrix.mean(axis=0) < 100 * limits.coverage_poor) & (matrix.max(axis=0) > 0)).sum())
+        note = t("quality.gap_days", gaps=gaps, poor=poor, days=days, limit=t.percent(limits.coverage_poor))
         return [html.pane(f'<div class="note">{html.escape(note)}</div>', margin=(0, 0, 4, 0)), bokeh_pane(fig)]
 
     def _accounting(self, rows: pl.DataFrame, device: DeviceInfo) -> list[object]:
@@ -260,6 +267,23 @@ class DataQuality(DevicePage):
             Field("overruled", t("quality.overruled"), "bool"),
         ]
         return small_table(rows.sort("ts", descending=True).head(40), fields, t, f"events_{device.name}", device.zone)
+
+    def _sayings(self, rows: pl.DataFrame, device: DeviceInfo) -> list[object]:
+        t, lang = self.texts, self.session.selection.lang
+        words = [t.code("evidence", f"{r['topic']}.{r['method']}") for r in rows.iter_rows(named=True)]
+        frame = rows.with_columns(
+            pl.Series("what", words, pl.String),
+            pl.Series("sentence", [evidence_text(r, lang) for r in rows.iter_rows(named=True)], pl.String),
+            pl.col("declared").fill_null(t("evidence.open")),
+        )
+        fields = [
+            Field("what", t("evidence.topic")),
+            Field("verdict", t("evidence.verdict"), codes="evidence_verdict"),
+            Field("declared", t("evidence.declared")),
+            Field("found", t("evidence.found")),
+            Field("sentence", t("evidence.sentence")),
+        ]
+        return small_table(frame, fields, t, f"evidence_{device.name}")
 
     def _checks(self, rows: pl.DataFrame, device: DeviceInfo) -> list[object]:
         t = self.texts

@@ -2,19 +2,20 @@
 
 from datetime import datetime
 
+from energy_pipeline.settings import OperationSettings
 from viewer.catalog import DeviceInfo
 from viewer.components import html
 from viewer.figures_of_meters import LoadHabits, MeterFigures, SignalFigures
 from viewer.texts import Texts
 
-GOOD, POOR = 0.9, 0.5
 
-
-def signal_cards(f: SignalFigures, row: dict, start: datetime, end: datetime, t: Texts) -> list[html.Card]:
+def signal_cards(
+    f: SignalFigures, row: dict, start: datetime, end: datetime, t: Texts, limits: OperationSettings
+) -> list[html.Card]:
     """Return the cards of a signal's statistics."""
     unit = "" if row["unit"] == "1" else row["unit"]
     share = f.coverage(start, end)
-    level = "ok" if share >= GOOD else "warn" if share >= POOR else "bad"
+    level = "ok" if share >= limits.coverage_good else "warn" if share >= limits.coverage_poor else "bad"
     if row["kind"] in {"counter", "net_counter", "interval"}:
         out = [html.Card(t("card.increase"), *t.split(t.with_unit(f.increase, "kWh")), t("card.increase_note"))]
         if row["kind"] != "interval":

@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 import panel as pn
 import polars as pl
 
-from energy_pipeline.compute.meter_views import day_hour_map, power_frame
+from energy_pipeline.compute.meter_views import day_hour_map
 from viewer.catalog import DeviceInfo
 from viewer.components import html
 from viewer.components.datatable import Field, download_frame
@@ -16,7 +16,7 @@ from viewer.components.day_hour import MISSING_HOUR, carpet, day_hour_chart
 from viewer.components.downloads import download_buttons
 from viewer.components.figures import bokeh_pane
 from viewer.components.panel import NoData, Panel
-from viewer.figures_of_meters import local_days
+from viewer.figures_of_meters import local_days, quarter_power
 from viewer.session import Session
 from viewer.store import Store
 from viewer.wallclock import day_start
@@ -28,10 +28,7 @@ def hours_of(store: Store, device: DeviceInfo, signal: str, start: datetime, end
     """Return the mean power per local hour of the days that a window touches, from quarter hours."""
     first, last = local_days(start, end, device.zone)
     since, until = day_start(first, device.zone), day_start(last + timedelta(days=1), device.zone)
-    names = ["ts", "covered_s", "integral"]
-    rows = store.frame("resolution_15min", names, where={"device": device.name, "signal": signal})
-    inside = rows.filter((pl.col("ts") >= since) & (pl.col("ts") < until))
-    return day_hour_map(power_frame(inside), device.zone)
+    return day_hour_map(quarter_power(store, device.name, signal, since, until), device.zone)
 
 
 def hours_expected(device: DeviceInfo, first: date, last: date) -> int:

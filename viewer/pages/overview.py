@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import panel as pn
 import polars as pl
 
+from energy_pipeline.settings import OperationSettings, Settings
 from viewer.components import html
 from viewer.components.datatable import Field, small_table
 from viewer.components.downloads import download_buttons
@@ -19,10 +20,6 @@ from viewer.components.panel import Panel
 from viewer.pages.base import Page
 from viewer.store import TableMissing
 from viewer.texts import DASH, Texts
-
-HOT_C, WARM_C = 45.0, 35.0
-GOOD_COVERAGE, POOR_COVERAGE = 0.9, 0.5
-STALE_HOURS = 48.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,8 @@ class Overview(Page):
         fleet, checks = data
         self._cards.object = html.cards(fleet_cards(fleet, checks, self.texts))
         markup = "".join(
-            device_line(row, checks, self.texts, self.session.selection.query()) for row in fleet.to_dicts()
+            device_line(row, checks, self.texts, self.session.selection.query(), self.session.settings)
+            for row in fleet.to_dicts()
         )
         buttons = download_buttons(lambda: fleet, "fleet_summary", self.texts)
         return [html.pane(f"<style>{_CSS}</style>{markup}", margin=(0, 0, 10, 0)), buttons]
@@ -120,7 +118,7 @@ def fleet_cards(fleet: pl.DataFrame, checks: pl.DataFrame | None, t: Texts) -> l
     ]
 
 
-def safety(row: dict, t: Texts) -> Status:
+def safety(row: dict, t: Texts, settings: Settings) -> Status:
     """Answer: is it safe?"""
     alarm, hottest = row["alarm_hours_30d"], row["temperature_max_30d_c"]
     if row["device_kind"] != "bess":
@@ -129,10 +127,11 @@ def safety(row: dict, t: Texts) -> Status:
     if alarm:
         detail.insert(0, t("status.alarm_hours", value=t.number(alarm, 1)))
         return Status(t("status.alarm"), "bad", " · ".join(detail))
-    if hottest is not None and hottest >= WARM_C:
+    warm, hot = settings.battery_of(row["device"]).temperature_limits_c
+    if hottest is not None and hottest >= warm:
         return Status(
-            t("status.hot" if hottest >= HOT_C else "status.warm"),
-            "bad" if hottest >= HOT_C else "warn",
+            t("status.hot" if hottest >= hot else "status.warm"),
+            "bad" if hottest >= hot else "warn",
             " · ".join(detail),
         )
     if alarm is None and hottest is None:
@@ -140,7 +139,7 @@ def safety(row: dict, t: Texts) -> Status:
     return Status(t("status.safe"), "ok", " · ".join([t("status.no_alarm"), *detail] if alarm is not None else detail))
 
 
-def working(row: dict, checks: pl.DataFrame | None, t: Texts) -> Status:
+def working(row: dict, checks: pl.DataFrame | None, t: Texts, limits: OperationSettings) -> Status:
     """Answer: is it working, and do we see it?"""
     coverage, failed = row["coverage_30d"], 0
     if checks is not None:
@@ -150,9 +149,9 @@ def working(row: dict, checks: pl.DataFrame | None, t: Texts) -> Status:
         detail += " · " + t("status.failed_checks", n=failed)
     if coverage is None:
         return Status(t("status.unknown"), "none", t("status.no_data"))
-    if coverage < POOR_COVERAGE:
+    if coverage < limits.coverage_poor:
         return Status(t("status.poor_data"), "bad", detail)
-    if coverage < GOOD_COVERAGE or failed:
+    if coverage < limits.coverage_good or failed:
         return Status(t("status.look"), "warn", detail)
     return Status(t("status.working"), "ok", detail)
 
@@ -192,7 +191,7 @@ def energy_text(row: dict, t: Texts) -> tuple[str, str]:
     return main or DASH, " · ".join(below)
 
 
-def device_line(row: dict, checks: pl.DataFrame | None, t: Texts, query: str) -> str:
+def device_line(row: dict, checks: pl.DataFrame | None, t: Texts, query: str, settings: Settings) -> str:
     """Return one device's line: name and the four answers."""
     page = "bess" if row["device_kind"] == "bess" else "meter"
     kept = {k: v for k, v in (p.split("=") for p in query.lstrip("?").split("&") if "=" in p) if k in {"lang", "theme"}}
@@ -201,8 +200,8 @@ def device_line(row: dict, checks: pl.DataFrame | None, t: Texts, query: str) ->
     until = t("overview.until", moment=t.datetime(row["last_ts"], zone), age=t.age(_age_hours(row["last_ts"])))
     main, below = energy_text(row, t)
     cells = [
-        _answer(t("question.safe"), safety(row, t)),
-        _answer(t("question.working"), working(row, checks, t)),
+        _answer(t("question.safe"), safety(row, t, settings)),
+        _answer(t("question.working"), working(row, checks, t, settings.operation)),
         f'<div class="q"><div class="t">{escape(t("question.energy"))}</div><div class="w">{escape(main)}</div>'
         f'<div class="d">{escape(below)}</div></div>',
         _answer(t("question.trend"), trend(row, t)),

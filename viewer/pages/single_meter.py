@@ -104,6 +104,7 @@ class SingleMeter(DevicePage):
         bar.pick("device", t("word.device"), [d.name for d in self.devices], device.name)
         self._signal_pick = bar.pick("signal", t("word.signal"), self._options(), self.signal(), 300, searchable=True)
         bar.ranges(*device.wall_span(), self.default_range)
+        bar.report(device.name)
         line = pmui.RadioButtonGroup(
             options={t("meter.line"): "line", t("meter.area"): "area"},
             value=self._view,
@@ -198,7 +199,7 @@ class SingleMeter(DevicePage):
             figures, meter = await self.session.read(load)
         except TableMissing:
             return
-        items = signal_cards(figures, row, start, end, self.texts)
+        items = signal_cards(figures, row, start, end, self.texts, self.session.settings.operation)
         if meter is not None:
             items += meter_cards(*meter, device, self.texts)
         await self.session.apply(lambda: setattr(self._cards, "object", html.cards(items)))

@@ -1,6 +1,15 @@
 """The words of the screen by subject: `key: (German, English)`. One key stands in one dictionary only."""
 
-from viewer.words import battery, codes, common, meters, packpulse, quality, report
+from viewer.words import battery, battery_life, codes, common, meters, packpulse, quality, report
 
-PARTS = (common.WORDS, meters.WORDS, battery.WORDS, packpulse.WORDS, quality.WORDS, report.WORDS, codes.WORDS)
+PARTS = (
+    common.WORDS,
+    meters.WORDS,
+    battery.WORDS,
+    battery_life.WORDS,
+    packpulse.WORDS,
+    quality.WORDS,
+    report.WORDS,
+    codes.WORDS,
+)
 ALL: dict[str, tuple[str, str]] = {k: v for part in PARTS for k, v in part.items()}

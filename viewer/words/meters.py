@@ -93,6 +93,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "Dieselben Zahlen wie auf der Seite des Geräts, aus denselben Tabellen.",
         "The same figures as on the device's own page, from the same tables.",
     ),
+    "compare.daily_note": (
+        "Bezug je lokalem Tag; bei einem Speicher ohne Zählerwerte die geladene Energie (DC).",
+        "Energy drawn per local day; of a battery without meter values the energy charged (DC).",
+    ),
     "compare.daily": ("Bezug je Tag", "Import per day"),
     "compare.power": ("Leistung", "Power"),
     "compare.nothing_common": ("Keine gemeinsame Größe", "No common quantity"),

@@ -8,7 +8,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "pack.pick": ("Pack", "Pack"),
     "pack.all": ("Alle Packs", "All packs"),
     "pack.sat": ("SAT-Spannung (Median)", "SAT voltage (median)"),
-    "pack.sat_note": ("letzte 30 gültige Tage", "last 30 qualified days"),
+    "pack.sat_note": ("letzte {n} gültige Tage", "last {n} qualified days"),
     "pack.spread": ("Spreizung", "Spread"),
     "pack.spread_note": ("höchste − niedrigste Zelle", "highest − lowest cell"),
     "pack.falling": ("Zellen, die fallen", "Cells that fall"),
@@ -23,8 +23,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "pack.no_days": ("Kein gültiger Tag in diesem Zeitraum.", "No qualified day in this range."),
     "sat.distribution": ("Verteilung der SAT-Spannung", "Distribution of SAT voltage"),
     "sat.distribution_note": (
-        "Je Zelle der Median der letzten 30 gültigen Tage im Zeitraum.",
-        "Per cell the median of the last 30 qualified days in the range.",
+        "Je Zelle der Median der letzten {days} gültigen Tage im Zeitraum.",
+        "Per cell the median of the last {days} qualified days in the range.",
     ),
     "sat.offsets": ("Abstand zum Median", "Distance to the median"),
     "sat.offsets_note": ("Zelle minus Median aller gezeigten Zellen.", "Cell minus the median of all cells shown."),
@@ -32,8 +32,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "sat.cells": ("Zellen", "Cells"),
     "sat.packs": ("Packs", "Packs"),
     "sat.packs_note": (
-        "SAT-Spannung je Pack; Spreizung am Ladeende: ab 50 mV beobachten, ab 120 mV kritisch.",
-        "SAT voltage per pack; spread at the end of charge: watch from 50 mV, critical from 120 mV.",
+        "SAT-Spannung je Pack; Spreizung am Ladeende: ab {watch} mV beobachten, ab {critical} mV kritisch.",
+        "SAT voltage per pack; spread at the end of charge: watch from {watch} mV, critical from {critical} mV.",
     ),
     "sat.mean": ("Mittel [V]", "Mean [V]"),
     "sat.spread": ("Spreizung [mV]", "Spread [mV]"),
@@ -80,7 +80,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "heat.sat": ("SAT-Spannung", "SAT voltage"),
     "heat.offset": ("Abstand zum System", "Distance to the system"),
     "heat.index": ("SAT-Index", "SAT index"),
-    "heat.limits": ("Farbgrenzen", "Colour limits"),
+    "heat.limit_low": ("Farbe von", "Colour from"),
+    "heat.limit_high": ("Farbe bis", "Colour to"),
     "heat.count": (
         "{cells} Zellen × {days} Tage; {missing} Werte fehlen",
         "{cells} cells × {days} days; {missing} values missing",
@@ -139,7 +140,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "trends.year_mv": ("mV/Jahr", "mV/year"),
     "trends.low": ("95 % von", "95 % from"),
     "trends.high": ("95 % bis", "95 % to"),
-    "trends.projection": ("bei 5.000 Zyklen", "at 5,000 cycles"),
+    "trends.projection": ("bei {n} Zyklen", "at {n} cycles"),
     "deg.verdict": ("Urteil", "Verdict"),
     "deg.chart": ("Verlauf und Anpassung", "Course and fit"),
     "deg.statistics": ("Degradation Statistiken", "Degradation statistics"),
@@ -149,8 +150,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "deg.projection": ("Zyklen-Hochrechnung", "Projection over cycles"),
     "deg.projection_note": (
-        "Gegen gemessene Vollzyklen; über dem Dreifachen der gesehenen Zyklen keine Zahl.",
-        "Against measured full cycles; no number beyond three times the cycles seen.",
+        "Gegen gemessene Vollzyklen; über dem {ratio}-Fachen der gesehenen Zyklen keine Zahl.",
+        "Against measured full cycles; no number beyond {ratio} times the cycles seen.",
     ),
     "deg.quality": ("Qualitätsbewertung", "Quality assessment"),
     "deg.quality_note": (
@@ -210,15 +211,18 @@ WORDS: dict[str, tuple[str, str]] = {
     "quality.annual": ("Verlust/Jahr", "Loss/year"),
     "quality.cycle": ("Verlust/Zyklus", "Loss/cycle"),
     "quality.not_established": ("nur bei gesichertem Trend", "only with an established trend"),
-    "quality.rule.linearity": ("R² > 0,95 Sehr linear · > 0,90 Linear", "R² > 0.95 very linear · > 0.90 linear"),
-    "quality.rule.annual": ("< 2 % Niedrig · < 10 % Moderat · sonst Hoch", "< 2 % low · < 10 % moderate · else high"),
+    "quality.rule.linearity": ("R² > {a} Sehr linear · > {b} Linear", "R² > {a} very linear · > {b} linear"),
+    "quality.rule.annual": (
+        "< {a} % Niedrig · < {b} % Moderat · sonst Hoch",
+        "< {a} % low · < {b} % moderate · else high",
+    ),
     "quality.rule.annual_mv": (
-        "< 3 mV Niedrig · < 10 mV Moderat · sonst Hoch",
-        "< 3 mV low · < 10 mV moderate · else high",
+        "< {a} mV Niedrig · < {b} mV Moderat · sonst Hoch",
+        "< {a} mV low · < {b} mV moderate · else high",
     ),
     "quality.rule.cycle": (
-        "< 0,01 % Sehr gut · < 0,05 % Moderat · sonst Hoch",
-        "< 0.01 % very good · < 0.05 % moderate · else high",
+        "< {a} % Sehr gut · < {b} % Moderat · sonst Hoch",
+        "< {a} % very good · < {b} % moderate · else high",
     ),
     "overall.falling": (
         "Fällt nachweislich um {value} {unit} (95 %: {low} … {high}).",
@@ -244,9 +248,10 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "drift.title": ("Driftkarte: Zelle gegen System", "Drift map: cell against system"),
     "drift.note": (
-        "Steigung je Zelle; Zeichen nur, wo sie über alle Zellen gesichert ist (falsche Treffer höchstens 5 %). "
+        "Steigung je Zelle; Zeichen nur, wo sie über alle Zellen gesichert ist (falsche Treffer höchstens {share}). "
         "Antippen wählt die Zelle.",
-        "Slope per cell; a sign only where it is established over all cells (at most 5 % false). Tap picks the cell.",
+        "Slope per cell; a sign only where it is established over all cells (at most {share} false). "
+        "Tap picks the cell.",
     ),
     "regime.title": ("Stufen des Betriebs", "Ledger of regimes"),
     "regime.note": (

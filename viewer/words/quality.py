@@ -18,12 +18,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "quality.signals": ("{n} Signale", "{n} signals"),
     "quality.coverage": ("Abdeckung je Signal und Tag", "Coverage per signal and day"),
     "quality.coverage_note": (
-        "Anteil des Tages, der durch Messwerte belegt ist: ab 90 % gut, unter 50 % schlecht.",
-        "Share of the day held by readings: good from 90 %, poor below 50 %.",
+        "Anteil des Tages, der durch Messwerte belegt ist: ab {good} gut, unter {poor} schlecht.",
+        "Share of the day held by readings: good from {good}, poor below {poor}.",
     ),
     "quality.gap_days": (
-        "{gaps} von {days} Tagen ganz ohne Daten, {poor} mit weniger als halber Abdeckung",
-        "{gaps} of {days} days without any data, {poor} with less than half coverage",
+        "{gaps} von {days} Tagen ganz ohne Daten, {poor} mit weniger als {limit} Abdeckung",
+        "{gaps} of {days} days without any data, {poor} with less than {limit} coverage",
     ),
     "quality.accounting": ("Buchführung je Signal", "Accounting per signal"),
     "quality.accounting_note": (

@@ -7,6 +7,9 @@ WORDS: dict[str, tuple[str, str]] = {
         "Readings from {first} to {last} ({zone}) · tables as of {written} UTC",
     ),
     "report.button": ("Bericht", "Report"),
+    "report.button_note": (
+        "Alle Befunde auf einer Seite, zum Ablegen und Drucken", "All findings on one page, to keep and to print",
+    ),
     "report.questions": ("Vier Fragen", "Four questions"),
     "report.safe": ("Ist es sicher?", "Is it safe?"),
     "report.working": ("Arbeitet es?", "Is it working?"),

@@ -79,9 +79,18 @@ class SatGrid:
 
 
 def load_grid(store: Store, device: str) -> SatGrid | None:
-    """Return all SAT values of a system, None where it has none."""
+    """Return all SAT values of a system, None where it has none; shared by all who ask, so nobody may change it."""
+    return store.derived("sat_daily", ("grid", device), lambda: _build_grid(store, device), _grid_bytes)
+
+
+def _grid_bytes(grid: SatGrid | None) -> int:
+    held = () if grid is None else (grid.sat, grid.offset, grid.index, grid.qualified, grid.reason)
+    return sum(a.nbytes for a in held)
+
+
+def _build_grid(store: Store, device: str) -> SatGrid | None:
     names = ["day", "pack", "cell", "qualified", "reason", "sat_voltage_v", "sat_offset_mv", "sat_index_percent"]
-    rows = store.frame("sat_daily", names, where={"device": device}).drop_nulls(["pack", "cell"])
+    rows = store.frame("sat_daily", names, where={"device": device}, keep=False).drop_nulls(["pack", "cell"])
     if rows.is_empty():
         return None
     places = sorted(set(zip(rows["pack"].to_list(), rows["cell"].to_list(), strict=True)))

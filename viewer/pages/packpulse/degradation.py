@@ -14,6 +14,7 @@ from viewer.components.figures import bokeh_pane
 from viewer.components.fit_chart import Slope, fit_figure
 from viewer.components.layout import side_by_side
 from viewer.components.panel import NoData, Panel
+from viewer.fit_texts import slope_text
 from viewer.pages.packpulse.data import ESTABLISHED, cell_cuts, fit_of, pack_series, quiet_median, system_cuts
 from viewer.pages.packpulse.degradation_parts import CellTable, DriftMap, QualifiedDays, RegimeLedger
 from viewer.pages.packpulse.tab import Context, Tab
@@ -21,7 +22,6 @@ from viewer.pages.packpulse.verdict import (
     overall,
     projection_rows,
     quality_rows,
-    slope_text,
     statistics_rows,
     verdict_cards,
 )
@@ -33,15 +33,15 @@ class Degradation(Tab):
 
     def layout(self, context: Context) -> pn.viewable.Viewable:
         """Return the panels."""
-        del context
         t = self.texts
+        ratio = t.number(context.battery.projection_max_ratio)
         self._verdict = Panel(self.session, t("deg.verdict"), "", 130)
         self._chart = Panel(self.session, t("deg.chart"), "", 320)
         self._statistics = Panel(self.session, t("deg.statistics"), t("deg.statistics_note"), 260)
-        self._projection = Panel(self.session, t("deg.projection"), t("deg.projection_note"), 140)
+        self._projection = Panel(self.session, t("deg.projection"), t("deg.projection_note", ratio=ratio), 140)
         self._quality = Panel(self.session, t("deg.quality"), t("deg.quality_note"), 140)
         self._parts = [
-            DriftMap(self.session),
+            DriftMap(self.session, share=t.percent(context.battery.false_discovery_rate)),
             RegimeLedger(self.session),
             QualifiedDays(self.session),
             CellTable(self.session),
@@ -157,13 +157,19 @@ class Degradation(Tab):
     def _render_projection(self, fit: dict) -> list[object]:
         t = self.texts
         names = ("cycles", "level", "interval", "ratio")
-        frame = pl.DataFrame(projection_rows(fit, t), schema=dict.fromkeys(names, pl.String), orient="row")
+        frame = pl.DataFrame(
+            projection_rows(fit, t, self.context.battery.projection_max_ratio),
+            schema=dict.fromkeys(names, pl.String),
+            orient="row",
+        )
         return small_table(frame, [Field(n, t(f"projection.{n}")) for n in names], t, "projection")
 
     def _render_quality(self, fit: dict) -> list[object]:
         t = self.texts
         names = ("what", "word", "rule")
-        frame = pl.DataFrame(quality_rows(fit, t), schema=dict.fromkeys(names, pl.String), orient="row")
+        frame = pl.DataFrame(
+            quality_rows(fit, t, self.context.battery), schema=dict.fromkeys(names, pl.String), orient="row"
+        )
         status, title, sentence = overall(fit, t)
         whole = html.message(f"{t('deg.overall')}: {title}", sentence, status)
         return [

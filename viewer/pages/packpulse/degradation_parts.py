@@ -32,10 +32,10 @@ class Part:
 
     key, height = "", 200
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, **fields: str) -> None:
         self.session = session
         t = session.texts
-        self.panel = Panel(session, t(f"{self.key}.title"), t(f"{self.key}.note"), self.height)
+        self.panel = Panel(session, t(f"{self.key}.title"), t(f"{self.key}.note", **fields), self.height)
 
     async def fill(self, context: Context) -> None:
         """Load the panel."""

@@ -37,18 +37,13 @@ class HeatMapTab(Tab):
             sx=ONE_LINE,
         )
         self._pick.param.watch(self._quantity_picked, "value")
-        self._limits = pmui.EditableRangeSlider(
-            format="0.000",
-            label=t("heat.limits"),
-            start=0.0,
-            end=1.0,
-            value=(0.0, 1.0),
-            step=0.001,
-            width=380,
-            size="small",
-            margin=(0, 16, 0, 12),
-        )
-        self._limits.param.watch(self._limits_moved, "value")
+        self._shown = (0.0, 1.0)
+        self._limits = [
+            pmui.TextInput(label=t(f"heat.limit_{end}"), value="", width=150, size="small", margin=(0, 10, 8, 0))
+            for end in ("low", "high")
+        ]
+        for field in self._limits:
+            field.param.watch(self._limits_typed, "value")
         self._cell = CellView(self.session)
         self._button = pmui.Button(
             label=t("heat.surface"),
@@ -93,7 +88,6 @@ class HeatMapTab(Tab):
         t, grid = self.texts, context.grid
         _, unit, digits = QUANTITIES[self._quantity]
         shown = robust_limits(np.where(grid.qualified, values, np.nan))
-        fine = values[np.isfinite(values)]
         self._map = HeatMap(
             values,
             grid.names,
@@ -106,17 +100,12 @@ class HeatMapTab(Tab):
             on_tap=self._tapped,
         )
         self._map.select(grid.row(self.session.selection.cell_place()))
-        step = 10.0**-digits
-        self._limits.param.update(
-            start=float(np.floor(fine.min() / step) * step),
-            end=float(np.ceil(fine.max() / step) * step),
-            step=step,
-            value=tuple(round(v, digits) for v in shown),
-        )
+        self._shown = tuple(round(v, digits) for v in shown)
+        self._write_limits()
         missing = int((~np.isfinite(values)).sum())
         note = t("heat.count", cells=len(grid.places), days=values.shape[1], missing=t.number(missing, 0))
         return [
-            wrapping_row(self._pick, self._limits),
+            wrapping_row(self._pick, *self._limits),
             html.pane(f'<div class="note">{html.escape(note)}</div>', margin=(0, 0, 4, 0)),
             bokeh_pane(self._map.figure),
         ]
@@ -128,9 +117,18 @@ class HeatMapTab(Tab):
         self._quantity = event.new
         self.session.spawn("change", self.fill(self.context))
 
-    def _limits_moved(self, event: object) -> None:
-        if self._map is not None and event.new[0] < event.new[1]:
-            self._map.set_limits(*event.new)
+    def _limits_typed(self, _event: object) -> None:
+        given = [self.texts.parsed(field.value) for field in self._limits]
+        if self._map is None or None in given or given[0] >= given[1]:
+            self._write_limits()
+        elif tuple(given) != self._shown:
+            self._shown = tuple(given)
+            self._map.set_limits(*given)
+
+    def _write_limits(self) -> None:
+        digits = QUANTITIES[self._quantity][2]
+        for field, value in zip(self._limits, self._shown, strict=True):
+            field.value = self.texts.number(value, digits)
 
     async def _open_surface(self) -> None:
         t, context = self.texts, self.context

@@ -85,7 +85,7 @@ class PackTrends(Tab):
         t = self.texts
         projected = [
             t.number(v, 2 if u == "%" else 1) + f" {u}"
-            if v is not None and (r or 9) <= 3
+            if v is not None and r is not None and r <= self.context.battery.projection_max_ratio
             else (t("projection.outside") if w in TREND else t.code("verdict", w))
             for v, u, r, w in rows.select("projection_5000", "unit", "extrapolation_ratio_5000", "verdict").iter_rows()
         ]
@@ -104,7 +104,7 @@ class PackTrends(Tab):
             Field("slope_high", t("trends.high"), "number", 2),
             Field("verdict", t("verdict.title"), codes="verdict"),
             Field("n_days", t("stat.qualified"), "number", 0),
-            Field("projected", t("trends.projection")),
+            Field("projected", t("trends.projection", n=t.number(5000, 0))),
         ]
         return small_table(frame, fields, t, "pack_trends")
 

@@ -14,6 +14,7 @@ from viewer.components.panel import problem
 from viewer.components.toolbar import Toolbar
 from viewer.fit_texts import status_of
 from viewer.pages.base import DevicePage
+from viewer.pages.packpulse.condition import Condition
 from viewer.pages.packpulse.data import (
     SatGrid,
     cell_levels,
@@ -30,7 +31,13 @@ from viewer.pages.packpulse.tab import Context, Tab
 from viewer.selection import cell_name
 from viewer.store import TableBroken, TableMissing
 
-TABS: dict[str, type[Tab]] = {"sat": SatOverview, "heat": HeatMapTab, "trends": PackTrends, "degradation": Degradation}
+TABS: dict[str, type[Tab]] = {
+    "sat": SatOverview,
+    "heat": HeatMapTab,
+    "trends": PackTrends,
+    "degradation": Degradation,
+    "condition": Condition,
+}
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class PackPulse(DevicePage):
         self._pack_pick = bar.pick("pack", t("pack.pick"), {t("pack.all"): 0}, 0, 130)
         bar.ranges(*device.wall_span(), self.default_range)
         self._cards = html.pane("", margin=(0, 0, 12, 0))
+        self._current: Context | None = None
         self._tabs = {name: kind(self.session) for name, kind in TABS.items()}
         self._tab_bar = pmui.Tabs(
             *[(t(f"tab.{n}"), pn.Column(sizing_mode="stretch_width", margin=(14, 0, 0, 0))) for n in self._tabs],
@@ -76,22 +84,31 @@ class PackPulse(DevicePage):
             return
         loaded = await self.session.read(self._load, device)
         if isinstance(loaded, str):
+            self._current = None
             await self.session.apply(lambda: self._show_problem(loaded))
             return
-        await self.session.apply(lambda: self._head(loaded))
-        name = self._tab()
-        tab = self._tabs[name]
-        context = self._context(device, loaded)
-        await self.session.apply(lambda: self._place(name, tab, context))
-        await tab.fill(context)
+        await self.session.apply(lambda: self._head(loaded, self.session.settings.battery_of(device.name).recent_days))
+        self._current = self._context(device, loaded)
+        await self._open_tab(self._current)
 
     async def changed(self, names: set[str]) -> None:
-        """Follow the selection; a picked cell changes the open tab only."""
+        """Follow the selection; a picked cell changes the open tab only, a tab that is loaded just appears."""
         await self.session.apply(self._sync)
-        if names == {"cell"} and (tab := self._tabs[self._tab()]).context is not None:
+        if self._current is None or names - {"cell", "tab"}:
+            await self.fill()
+        elif (tab := self._tabs[self._tab()]).filled is not self._current:
+            await self._open_tab(self._current)
+        elif tab.cell != self.session.selection.cell:
+            tab.cell = self.session.selection.cell
             await tab.cell_changed()
-            return
-        await self.fill()
+
+    async def _open_tab(self, context: Context) -> None:
+        name = self._tab()
+        tab = self._tabs[name]
+        tab.filled, tab.cell = None, self.session.selection.cell
+        await self.session.apply(lambda: self._place(name, tab, context))
+        await tab.fill(context)
+        tab.filled = context
 
     async def themed(self) -> None:
         """Hand the change of the theme to the open tab."""
@@ -146,6 +163,7 @@ class PackPulse(DevicePage):
             loaded.fits,
             loaded.regimes,
             loaded.health,
+            self.session.settings.battery_of(device.name),
             pack,
             first,
             last,
@@ -158,25 +176,28 @@ class PackPulse(DevicePage):
             tab.placed = True
         tab.context = context
 
-    def _head(self, loaded: Loaded) -> None:
+    def _head(self, loaded: Loaded, recent_days: int) -> None:
         t, grid = self.texts, loaded.grid
         packs = sorted(set(grid.packs))
         options = {t("pack.all"): 0, **{f"Pack {p}": p for p in packs}}
         if self._pack_pick.options != options:
             pack = self.session.selection.pack
             self._pack_pick.param.update(options=options, value=pack if pack in packs else 0)
-        self._cards.object = html.cards(self._figures(loaded))
+        self._cards.object = html.cards(self._figures(loaded, recent_days))
 
-    def _figures(self, loaded: Loaded) -> list[html.Card]:
+    def _figures(self, loaded: Loaded, recent_days: int) -> list[html.Card]:
         t, grid = self.texts, loaded.grid
         pack = self.session.selection.pack
         own = grid if pack == 0 else grid.cut(grid.first_day, grid.days[-1], pack)
-        level = cell_levels(own)
+        level = cell_levels(own, recent_days)
         fine = level[np.isfinite(level)]
         qualified = int((own.qualified.mean(axis=0) > 0.5).sum())
         out = [
             html.Card(
-                t("pack.sat"), t.number(float(np.median(fine)) if fine.size else None, 3), "V", t("pack.sat_note")
+                t("pack.sat"),
+                t.number(float(np.median(fine)) if fine.size else None, 3),
+                "V",
+                t("pack.sat_note", n=recent_days),
             ),
             html.Card(
                 t("pack.spread"),

@@ -14,19 +14,20 @@ from viewer.pages.packpulse.data import cell_levels, pack_table
 from viewer.pages.packpulse.tab import Context, Tab
 from viewer.selection import cell_name
 
-SPREAD_LIMITS_MV = (50.0, 120.0)
-
 
 class SatOverview(Tab):
     """Where the cells stand."""
 
     def layout(self, context: Context) -> pn.viewable.Viewable:
         """Return the panels."""
-        del context
         t = self.texts
-        self._histogram = Panel(self.session, t("sat.distribution"), t("sat.distribution_note"), 250)
+        self._limits_mv = context.battery.spread_charge_end_mv
+        watch, critical = (t.number(v, 0) for v in self._limits_mv)
+        self._histogram = Panel(
+            self.session, t("sat.distribution"), t("sat.distribution_note", days=context.battery.recent_days), 250
+        )
         self._offsets = Panel(self.session, t("sat.offsets"), t("sat.offsets_note"), 250)
-        self._packs = Panel(self.session, t("sat.packs"), t("sat.packs_note"), 150)
+        self._packs = Panel(self.session, t("sat.packs"), t("sat.packs_note", watch=watch, critical=critical), 150)
         self._findings = Panel(self.session, t("sat.findings"), t("sat.findings_note"), 120)
         self._explained = Panel(self.session, t("sat.explained"), t("sat.explained_note"), 120)
         pair = side_by_side(self._histogram.view, self._offsets.view)
@@ -37,7 +38,7 @@ class SatOverview(Tab):
     async def fill(self, context: Context) -> None:
         """Load all panels."""
         t, grid = self.texts, context.grid
-        levels = cell_levels(grid)
+        levels = cell_levels(grid, context.battery.recent_days)
         fine = levels[np.isfinite(levels)]
 
         def distribution(scaled: np.ndarray, label: str) -> object:
@@ -46,7 +47,7 @@ class SatOverview(Tab):
             return bokeh_pane(histogram(scaled, t, x_label=label, y_label=t("sat.cells")))
 
         def load_packs() -> pl.DataFrame:
-            return pack_table(grid)
+            return pack_table(grid, context.battery.recent_days)
 
         middle = np.median(fine) if fine.size else 0.0
         await self._histogram.fill(lambda: 1000 * fine, lambda v: distribution(v, "SAT [mV]"))
@@ -59,7 +60,7 @@ class SatOverview(Tab):
         t = self.texts
         words = []
         for value in rows["spread_mv"]:
-            level = 0 if value is None else sum(value >= limit for limit in SPREAD_LIMITS_MV)
+            level = 0 if value is None else sum(value >= limit for limit in self._limits_mv)
             words.append(
                 t("word.no_data") if value is None else t(("sat.spread_ok", "sat.spread_warn", "sat.spread_bad")[level])
             )

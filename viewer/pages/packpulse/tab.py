@@ -6,6 +6,7 @@ from datetime import date
 import panel as pn
 import polars as pl
 
+from energy_pipeline.settings import BatterySettings
 from viewer.catalog import DeviceInfo
 from viewer.pages.packpulse.data import SatGrid
 from viewer.session import Session
@@ -22,6 +23,7 @@ class Context:
     fits: pl.DataFrame | None
     regimes: pl.DataFrame | None
     health: pl.DataFrame | None
+    battery: BatterySettings
     pack: int
     first: date
     last: date
@@ -41,6 +43,8 @@ class Tab:
         self.session = session
         self.context: Context | None = None
         self.placed = False
+        self.filled: Context | None = None  # what the panels show completely
+        self.cell = ""  # the picked cell that they show
 
     @property
     def texts(self) -> Texts:

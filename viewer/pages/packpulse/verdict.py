@@ -3,6 +3,7 @@
 A loss is minus the slope; a rise is no loss. Quality words stand on established trends only.
 """
 
+from energy_pipeline.settings import BatterySettings
 from viewer.components import html
 from viewer.fit_texts import digits_of, per_year, status_of
 from viewer.pages.packpulse.data import TREND
@@ -70,13 +71,13 @@ def statistics_rows(fit: dict, t: Texts) -> list[tuple[str, object, str]]:
     ]
 
 
-def projection_rows(fit: dict, t: Texts) -> list[tuple[str, str, str, str]]:
+def projection_rows(fit: dict, t: Texts, max_ratio: float) -> list[tuple[str, str, str, str]]:
     """Return the rows of „Zyklen-Hochrechnung“: cycles, level, interval, ratio of extrapolation."""
     d, out = digits_of(fit), []
     for cycles in (5000, 10000):
         value, ratio = fit[f"projection_{cycles}"], fit[f"extrapolation_ratio_{cycles}"]
         low, high = fit[f"projection_{cycles}_low"], fit[f"projection_{cycles}_high"]
-        if value is not None and (ratio is None or ratio <= 3):
+        if value is not None and (ratio is None or ratio <= max_ratio):
             level, interval = (
                 f"{t.number(value, d)} {fit['unit']}",
                 f"{t.number(low, d)} … {t.number(high, d)} {fit['unit']}",
@@ -88,14 +89,18 @@ def projection_rows(fit: dict, t: Texts) -> list[tuple[str, str, str, str]]:
     return out
 
 
-def quality_rows(fit: dict, t: Texts) -> list[tuple[str, str, str]]:
+def quality_rows(fit: dict, t: Texts, battery: BatterySettings) -> list[tuple[str, str, str]]:
     """Return the rows of „Qualitätsbewertung“: what, word, rule."""
     out = []
-    for key, group in (("quality_linearity", "linearity"), ("quality_annual", "annual"), ("quality_cycle", "cycle")):
+    annual_mv = fit["unit"] == "mV"
+    for key, group, limits in (
+        ("quality_linearity", "linearity", battery.quality_r2),
+        ("quality_annual", "annual", battery.quality_annual_mv if annual_mv else battery.quality_annual_percent),
+        ("quality_cycle", "cycle", battery.quality_cycle_percent),
+    ):
         word = t.code(f"quality.{group}", fit[key]) if fit[key] else t("quality.not_established")
-        rule = (
-            t(f"quality.rule.{group}_mv") if group == "annual" and fit["unit"] == "mV" else t(f"quality.rule.{group}")
-        )
+        scale = f"quality.rule.{group}_mv" if group == "annual" and annual_mv else f"quality.rule.{group}"
+        rule = t(scale, a=t.number(limits[0]), b=t.number(limits[1]))
         out.append((t(f"quality.{group}"), word, rule))
     return out
 

@@ -1,0 +1,41 @@
+"""What a session used is free after it: documents, sessions and, over fifty of them, memory."""
+
+import psutil
+import pytest
+from bokeh.document import Document
+
+from energy_pipeline.settings import Settings
+from tests.viewer.live_sessions import LiveServer, living, living_after
+from viewer.session import Session
+
+TOUR = ("", "?page=meter&device=m1", "?page=packpulse&tab=heat", "?page=quality")
+WAIT_S = 20.0
+
+
+def _memory_mb() -> float:
+    return psutil.Process().memory_info().rss / 2**20
+
+
+def test_a_session_that_visited_pages_is_gone_after_its_end(settings: Settings) -> None:
+    before = living(Document)
+    with LiveServer(settings) as server:
+        for _ in range(6):
+            assert "ep-panel" in server.visit(*TOUR[:2]).text
+        assert living_after(Document, WAIT_S, before) <= before
+        assert living_after(Session, WAIT_S, 0) == 0
+
+
+@pytest.mark.slow
+def test_fifty_sessions_leave_neither_documents_nor_memory(settings: Settings) -> None:
+    before = living(Document)
+    with LiveServer(settings) as server:
+        server.visit(*TOUR)
+        for _ in range(8):
+            server.visit(TOUR[2])
+        living_after(Session, WAIT_S, 0)
+        warm = _memory_mb()
+        for _ in range(50):
+            server.visit(TOUR[2])
+        assert living_after(Session, WAIT_S, 0) == 0
+        assert living_after(Document, WAIT_S, before) <= before
+        assert _memory_mb() <= 1.1 * warm
