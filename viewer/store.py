@@ -215,9 +215,9 @@ class Store:
 
 
 def _completed(lazy: pl.LazyFrame, table: str) -> pl.LazyFrame:
-    """Return the table with every column that its schema has: one that a lake of before does not hold is null."""
+    """Return the table with every column that its schema has and that may be null: a lake of before may lack one."""
     held = set(lazy.collect_schema().names())
-    absent = [c for c in TABLES[table].columns if c.name not in held]
+    absent = [c for c in TABLES[table].columns if c.nullable and c.name not in held]
     return lazy.with_columns(pl.lit(None, c.dtype).alias(c.name) for c in absent) if absent else lazy
 
 

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from energy_pipeline.settings import Settings
-from tests.viewer.conftest import Viewer, chromium, start_viewer  # noqa: F401 - a fixture
+from tests.viewer.conftest import Viewer, start_viewer
 
 FILES = re.compile(r'(?:src|href)="([^"]+)"')
 
@@ -37,7 +37,7 @@ def test_the_page_and_its_files_come_from_this_server_with_the_security_headers(
 
 
 @pytest.mark.browser
-def test_docs_show_the_operations_without_a_network(chromium: object, viewer: Viewer) -> None:  # noqa: F811
+def test_docs_show_the_operations_without_a_network(chromium: object, viewer: Viewer) -> None:
     context, faults, foreign = chromium.new_context(), [], []
 
     def local_only(route: object) -> None:
