@@ -28,14 +28,9 @@ from energy_pipeline.compute.resolution import (
     month_grid,
 )
 from energy_pipeline.parallel import ordered_map
-from energy_pipeline.resources.lake import (
-    ATTEMPTS,
-    Lake,
-    LakeBusyError,
-    commit_parts,
-    numbers_of,
-    scan_table,
-)
+from energy_pipeline.resources.commits import commit_parts, numbers_of, scan_table
+from energy_pipeline.resources.lake import ATTEMPTS, Lake
+from energy_pipeline.resources.lake_errors import LakeBusyError
 from energy_pipeline.resources.parquet_parts import Part
 from energy_pipeline.schemas.resolution import LEVELS, RESOLUTIONS
 from energy_pipeline.settings import Settings

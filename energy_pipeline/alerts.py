@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 import polars as pl
 
 from energy_pipeline.alert_post import post_alert
-from energy_pipeline.resources.lake import Lake, Scope
+from energy_pipeline.resources.commits import Scope
+from energy_pipeline.resources.lake import Lake
 from energy_pipeline.schemas.operation import ALERTS
 from energy_pipeline.settings import OperationSettings, Settings
 

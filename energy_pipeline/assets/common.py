@@ -26,7 +26,8 @@ from energy_pipeline.assets.pictures import add_device_pictures, add_month_pictu
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.partitions import Partitions, devices_of, months_of
 from energy_pipeline.progress import report_progress
-from energy_pipeline.resources.lake import Lake, Scope
+from energy_pipeline.resources.commits import Scope
+from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.site import SiteResource
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import OperationSettings, Settings

@@ -9,7 +9,8 @@ from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, 
 from energy_pipeline.alerts import announce_cells, send_pending
 from energy_pipeline.assets.common import OWNERS, column_schema, describe, freshness, result
 from energy_pipeline.compute.fleet import build_fleet_row
-from energy_pipeline.resources.lake import Lake, Scope
+from energy_pipeline.resources.commits import Scope
+from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.site import SiteResource
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import OperationSettings

@@ -16,7 +16,9 @@ from deltalake.exceptions import CommitFailedError
 from energy_pipeline.alerts import announce_checks
 from energy_pipeline.compute.findings import Finding
 from energy_pipeline.guards import ALL, INGEST, Guard, Verdict, judged_digest, merge_rows, pack, unpack
-from energy_pipeline.resources.lake import ATTEMPTS, Lake, LakeBusyError, commit_properties, scan_table
+from energy_pipeline.resources.commits import commit_properties, scan_table
+from energy_pipeline.resources.lake import ATTEMPTS, Lake
+from energy_pipeline.resources.lake_errors import LakeBusyError
 from energy_pipeline.resources.site import SiteResource
 from energy_pipeline.schemas.operation import CHECK_RESULTS
 from energy_pipeline.settings import Settings

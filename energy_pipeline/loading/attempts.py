@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from energy_pipeline.loading.files import FileResult, failed
 from energy_pipeline.loading.plan import FileWork
-from energy_pipeline.resources.lake import Lake, commit_numbers
+from energy_pipeline.resources.commits import commit_numbers
+from energy_pipeline.resources.lake import Lake
 
 MOST_ATTEMPTS = 3
 RAISED = "raised"

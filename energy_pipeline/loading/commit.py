@@ -19,7 +19,8 @@ from energy_pipeline.loading.events import NOTHING, events_key, judge_events, st
 from energy_pipeline.loading.ledger import META_DEVICE, META_FILES, META_LOAD, META_SIGNALS, unpack
 from energy_pipeline.loading.plan import LoadPlan
 from energy_pipeline.loading.spool import Spool
-from energy_pipeline.resources.lake import Lake, Scope, commit_numbers, commit_parts, scan_table
+from energy_pipeline.resources.commits import Scope, commit_numbers, commit_parts, scan_table
+from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.lake_errors import LakeBusyError, storage
 from energy_pipeline.resources.parquet_parts import Part, signal_column
 from energy_pipeline.schemas import TABLES

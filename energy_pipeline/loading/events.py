@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from energy_pipeline.compute import zones
 from energy_pipeline.compute.registers import events_frame, judge_register
-from energy_pipeline.resources.lake import Lake, scan_table
+from energy_pipeline.resources.commits import scan_table
+from energy_pipeline.resources.lake import Lake
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import Settings
 from energy_pipeline.signals import describe_signal

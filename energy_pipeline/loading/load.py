@@ -33,12 +33,9 @@ from energy_pipeline.loading.ledger import (
 from energy_pipeline.loading.plan import FileWork, LoadPlan, ledger_entries, plan_load
 from energy_pipeline.loading.spool import Spool
 from energy_pipeline.parallel import ordered_map
-from energy_pipeline.resources.lake import (
-    ATTEMPTS,
-    Lake,
-    LakeBusyError,
-    numbers_of,
-)
+from energy_pipeline.resources.commits import numbers_of
+from energy_pipeline.resources.lake import ATTEMPTS, Lake
+from energy_pipeline.resources.lake_errors import LakeBusyError
 from energy_pipeline.resources.raw_files import RawFile
 from energy_pipeline.settings import Settings
 

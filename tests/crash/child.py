@@ -11,7 +11,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from energy_pipeline.resources.lake import LakeBusyError, LakeError
+from energy_pipeline.resources.lake_errors import LakeBusyError, LakeError
 from tests.crash.plants import Plant, act
 
 

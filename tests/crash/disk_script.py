@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 from deltalake.exceptions import DeltaError
 
-from energy_pipeline.resources.lake import LakeBusyError, LakeError
+from energy_pipeline.resources.lake_errors import LakeBusyError, LakeError
 from tests.crash.plants import Plant, act, orphans_of, tables_of
 
 

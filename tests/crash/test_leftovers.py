@@ -8,7 +8,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from energy_pipeline.resources import lake as lake_module
-from energy_pipeline.resources.lake import Lake, Scope
+from energy_pipeline.resources.commits import Scope
+from energy_pipeline.resources.lake import Lake
 from tests.crash.plants import orphans_of
 from tests.crash.test_processes import event
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from energy_pipeline.resources.lake import ATTEMPTS, Lake, LakeBusyError, Scope
+from energy_pipeline.resources.commits import Scope
+from energy_pipeline.resources.lake import ATTEMPTS, Lake
+from energy_pipeline.resources.lake_errors import LakeBusyError
 from energy_pipeline.schemas import TABLES
 from tests.conftest import assert_same_tables, csv_text
 from tests.crash.plants import Plant, copy_of, orphans_of, rows_of, tables_of

@@ -13,7 +13,8 @@ import pytest
 from energy_pipeline.alert_post import post_alert
 from energy_pipeline.alerts import announce_cells, announce_checks, opened_since, send_pending
 from energy_pipeline.guards import ACCOUNTS, FILES, Verdict, pack
-from energy_pipeline.resources.lake import Lake, Scope
+from energy_pipeline.resources.commits import Scope
+from energy_pipeline.resources.lake import Lake
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import Settings, SettingsError, load_settings
 

@@ -13,7 +13,8 @@ from deltalake import DeltaTable
 from fastapi.testclient import TestClient
 
 from energy_pipeline.cli import main
-from energy_pipeline.resources.lake import Lake, Scope
+from energy_pipeline.resources.commits import Scope
+from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.site import SiteResource
 from energy_pipeline.schedules import report_job
 from energy_pipeline.settings import Settings

@@ -10,7 +10,8 @@ from deltalake.exceptions import CommitFailedError
 from pandera.errors import SchemaError
 
 from energy_pipeline.resources import lake as lake_module
-from energy_pipeline.resources.lake import Lake, Scope, commit_frame, commit_parts
+from energy_pipeline.resources.commits import Scope, commit_frame, commit_parts
+from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.parquet_parts import Part
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.schemas.base import Table
