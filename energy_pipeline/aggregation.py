@@ -27,6 +27,7 @@ from energy_pipeline.compute.resolution import (
     cells_table,
     month_grid,
 )
+from energy_pipeline.memory import give_back
 from energy_pipeline.parallel import ordered_map
 from energy_pipeline.resources.commits import commit_parts, numbers_of, scan_table
 from energy_pipeline.resources.lake import ATTEMPTS, Lake
@@ -79,6 +80,8 @@ def aggregate_months(
                 rows |= _replace(lake, settings, device, group, done)
             except CommitFailedError:
                 continue
+            finally:
+                give_back()
             break
         else:
             msg = f"{device} {group[0]}: another process replaced it {ATTEMPTS} times; run one writer per device"

@@ -32,6 +32,7 @@ from energy_pipeline.loading.ledger import (
 )
 from energy_pipeline.loading.plan import FileWork, LoadPlan, ledger_entries, plan_load
 from energy_pipeline.loading.spool import Spool
+from energy_pipeline.memory import give_back
 from energy_pipeline.parallel import ordered_map
 from energy_pipeline.resources.commits import numbers_of
 from energy_pipeline.resources.lake import ATTEMPTS, Lake
@@ -139,6 +140,7 @@ class _Load:
         with Spool() as spool:
             self._parse_all(spool)
             self.attempts.stop_if_any()
+            give_back()
             due = self._due_months(spool)
             self._commit(spool, due)
         for account in self.accounts.values():
