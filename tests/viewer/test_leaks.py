@@ -17,25 +17,25 @@ def _memory_mb() -> float:
 
 
 def test_a_session_that_visited_pages_is_gone_after_its_end(settings: Settings) -> None:
-    before = living(Document)
+    before, sessions = living(Document), living(Session)  # other tests of this process may hold some
     with LiveServer(settings) as server:
         for _ in range(6):
             assert "ep-panel" in server.visit(*TOUR[:2]).text
         assert living_after(Document, WAIT_S, before) <= before
-        assert living_after(Session, WAIT_S, 0) == 0
+        assert living_after(Session, WAIT_S, sessions) <= sessions
 
 
 @pytest.mark.slow
 def test_fifty_sessions_leave_neither_documents_nor_memory(settings: Settings) -> None:
-    before = living(Document)
+    before, sessions = living(Document), living(Session)  # other tests of this process may hold some
     with LiveServer(settings) as server:
         server.visit(*TOUR)
         for _ in range(8):
             server.visit(TOUR[2])
-        living_after(Session, WAIT_S, 0)
+        living_after(Session, WAIT_S, sessions)
         warm = _memory_mb()
         for _ in range(50):
             server.visit(TOUR[2])
-        assert living_after(Session, WAIT_S, 0) == 0
+        assert living_after(Session, WAIT_S, sessions) <= sessions
         assert living_after(Document, WAIT_S, before) <= before
         assert _memory_mb() <= 1.1 * warm
