@@ -69,7 +69,6 @@ def test_a_run_killed_inside_a_write_is_completed_by_the_next_run(outcome: tuple
     assert len(outcome[0]) == KILLS
 
 
-@pytest.mark.xfail(strict=True, reason="a killed run stays STARTED, which blocks its device's queue and the full sweep")
 def test_after_the_next_run_dagster_holds_no_killed_run_to_be_going_on(
     outcome: tuple[list[Proof], list[int]]
 ) -> None:
