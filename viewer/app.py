@@ -21,6 +21,7 @@ from energy_pipeline.settings import Settings
 from viewer import stack_fixes
 from viewer.api import add_api
 from viewer.api.access import ENV_TOKEN
+from viewer.connection import add_way_back
 from viewer.security import Guard
 from viewer.shell import open_session
 from viewer.store import Store
@@ -57,6 +58,7 @@ def create_app(
     token = os.environ.get(ENV_TOKEN) or None
     add_api(app, store, settings, token)
     add_surface(app, store)
+    add_way_back(app)
     add_applications(
         {"/": lambda: open_session(store, settings)},
         app=app,

@@ -12,9 +12,13 @@ from typing import Any
 
 from bokeh.document import Document
 from bokeh.models import CustomJS
+from bokeh.protocol.exceptions import ProtocolError
+from bokeh.util.token import get_session_id
 from bokeh.util.warnings import BokehUserWarning
 from panel.io.state import _state as State  # noqa: N812 - the class of `state`
 from panel.io.state import state
+
+from viewer.connection import SESSION_ENDED
 
 _BACK_JS = """
 const here = () => window.location.pathname + window.location.search + window.location.hash
@@ -50,7 +54,11 @@ def apply_once() -> list[str]:
 
 
 def _free_lost_sessions() -> str:
-    """bokeh-fastapi 0.1: a session whose socket breaks off without a close frame stays for ever."""
+    """bokeh-fastapi 0.1: a session whose socket breaks off without a close frame stays for ever.
+
+    A socket that asks for a session that has ended gets a new one, which fails with Panel 1.9 (its request has no
+    protocol) and would not fit the page: it is closed, and the page loads again (`connection.py`).
+    """
     try:
         handler = import_module("bokeh_fastapi.handler").WSHandler
     except ModuleNotFoundError:
@@ -60,6 +68,10 @@ def _free_lost_sessions() -> str:
         return ""
 
     async def ws_connect(self: Any, websocket: Any) -> None:
+        if not _session_lives(self, websocket):
+            await websocket.accept("bokeh")
+            await websocket.close(SESSION_ENDED, "the session has ended; load the page again")
+            return
         try:
             await original(self, websocket)
         finally:
@@ -69,6 +81,18 @@ def _free_lost_sessions() -> str:
     ws_connect._cured = True
     handler.ws_connect = ws_connect
     return "bokeh_fastapi.handler.WSHandler.ws_connect"
+
+
+def _session_lives(handler: Any, websocket: Any) -> bool:
+    """Whether the session named by a socket is there; also True where none is named, which bokeh-fastapi refuses."""
+    protocols = websocket.scope.get("subprotocols", [])
+    if len(protocols) != 2 or protocols[0] != "bokeh":
+        return True
+    try:
+        handler.application_context.get_session(get_session_id(protocols[1]))
+    except (ProtocolError, ValueError, KeyError):
+        return False
+    return True
 
 
 def _drop_late_messages() -> str:

@@ -59,11 +59,12 @@ def viewer(settings: Settings) -> Iterator[Viewer]:
     running.process.wait(10)
 
 
-def start_viewer(lake: str) -> Viewer:
-    """Start a viewer on a free port and wait until it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def start_viewer(lake: str, port: int | None = None) -> Viewer:
+    """Start a viewer, on a free port unless one is given, and wait until it answers."""
+    if port is None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
     process = subprocess.Popen([sys.executable, "-c", SERVE, lake, str(port)], cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
     for _ in range(600):

@@ -29,13 +29,13 @@ _READY = {
     "msg_data": {"type": "event", "name": "document_ready", "values": {"type": "map", "entries": []}},
 }
 _SERIAL = itertools.count(1)
-_TOKEN = re.compile(r'"token":\s*"([^"]+)"')
+TOKEN = re.compile(r'"token":\s*"([^"]+)"')
 
 
 class LiveServer:
     """The viewer in a thread of this process, with sessions that end soon after their socket."""
 
-    def __init__(self, settings: Settings, lifetime_s: float = 1.5) -> None:
+    def __init__(self, settings: Settings, lifetime_s: float = 6.0) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -62,7 +62,7 @@ class LiveServer:
         """Open a page, go to each further address as the browser's history does, and close it."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{queries[0]}", timeout=30) as answer:
             page = html.unescape(answer.read().decode())
-        found = _TOKEN.search(page)
+        found = TOKEN.search(page)
         if found is None:
             msg = "the page holds no session token"
             raise ValueError(msg)

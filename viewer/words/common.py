@@ -12,6 +12,15 @@ WORDS: dict[str, tuple[str, str]] = {
     "age.minutes": ("vor {n} min", "{n} min ago"),
     "age.hours": ("vor {n} h", "{n} h ago"),
     "age.days": ("vor {n} Tagen", "{n} days ago"),
+    "connection.lost": (
+        "Keine Verbindung zum Server. Die Seite kommt von selbst zurück, sobald er antwortet.",
+        "No connection to the server. The page comes back by itself as soon as it answers.",
+    ),
+    "connection.failed": (
+        "Keine Verbindung zum Server: Die Seite wurde mehrmals neu geladen und verlor sie jedes Mal wieder.",
+        "No connection to the server: the page was loaded again several times and lost it each time.",
+    ),
+    "connection.reload": ("Neu laden", "Reload"),
     "news.text": ("Es gibt neue Daten.", "There is new data."),
     "news.reload": ("Neu laden", "Reload"),
     "url.refused": (
