@@ -195,10 +195,11 @@ def _signal_rows(
     if rows is not None:
         utc, codes, values = utc[rows], codes[rows], values[rows]
         state = None if state is None else state[rows]
-    if columns.factors is not None and rows is not None:
-        values = values * columns.factors[rows]
-    verdict = _judge(values, state, target, codes, clean_time)
-    stored = values if target.factor == 1.0 and target.offset == 0.0 else values * target.factor + target.offset
+    with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is refused below
+        if columns.factors is not None and rows is not None:
+            values = values * columns.factors[rows]
+        stored = values if target.factor == 1.0 and target.offset == 0.0 else values * target.factor + target.offset
+    verdict = _judge(values, stored, state, target, codes, clean_time)
     if target.limits is not None:
         low, high = target.limits
         if len(stored) and not (low <= stored.min() and stored.max() <= high):  # NaN is neither
@@ -234,10 +235,10 @@ def _broken(columns: Columns) -> NDArray[np.bool_]:
 
 
 def _judge(
-    values: NDArray[np.float64], state: NDArray[np.uint8] | None, target: Target, codes: NDArray[np.uint8],
-    clean_time: bool,
+    values: NDArray[np.float64], stored: NDArray[np.float64], state: NDArray[np.uint8] | None, target: Target,
+    codes: NDArray[np.uint8], clean_time: bool,
 ) -> NDArray[np.uint8] | None:
-    """Return a reason code per row, or None where every row is good so far."""
+    """Return a reason code per row, or None where every row is good so far; `stored` is `values` in our unit."""
     verdict: NDArray[np.uint8] | None = None if clean_time else codes.copy()
 
     def mark(mask: NDArray[np.bool_], reason: str) -> None:
@@ -251,8 +252,9 @@ def _judge(
         mark(state == 2, "unparsable_value")
     # Most files hold nothing to refuse: their extremes say so (NaN is contagious), and no row needs a look.
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
-    if not (np.isfinite(low) and np.isfinite(high)):
-        mark(~np.isfinite(values), "not_finite")
+    largest = max(abs(low), abs(high)) * abs(target.factor) + abs(target.offset)  # NaN is contagious here too
+    if not np.isfinite(largest):
+        mark(~np.isfinite(stored), "not_finite")
     for sentinel in target.sentinels:
         near = 1e-9 * max(1.0, abs(sentinel))
         if not (sentinel < low - near or sentinel > high + near):

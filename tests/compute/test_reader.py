@@ -118,6 +118,18 @@ def test_factor_offset_sign_sentinel_and_range_apply_in_the_order_that_the_setti
     assert refused(chunk) == [(3, "com_ap", "sentinel"), (4, "com_ap", "sentinel"), (5, "com_ap", "out_of_range")]
 
 
+def test_a_value_that_its_factor_makes_infinite_is_refused_without_a_warning(recwarn):
+    source = block(columns=[{"column": "x", "signal": "own", "factor": 1000}])
+    chunk = parse("ts,x\n2024-06-01 00:00:00,4\n2024-06-01 00:01:00,1e308\n2024-06-01 00:02:00,inf\n", source)
+    long = parse("ts,what,v,f\n2024-06-01 00:00:00,P,15,0.1\n2024-06-01 00:01:00,P,inf,0\n"
+                 "2024-06-01 00:02:00,P,1e308,10\n", LONG)
+    assert [v for _, v in rows(chunk, "own")] == [4000.0]
+    assert refused(chunk) == [(3, "own", "not_finite"), (4, "own", "not_finite")]
+    assert [v for _, v in rows(long)] == [1.5]
+    assert [r for _, _, r in refused(long)] == ["not_finite", "not_finite"]
+    assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning)]
+
+
 LONG = block(key_column="what", value_column="v", factor_column="f",
              columns=[{"column": "P", "signal": "com_ap"}, {"column": "E", "signal": "pos_ae"}])
 
