@@ -41,7 +41,10 @@ def repair_ledger(lake: Lake, settings: Settings, device: str) -> bool:
             found = commit
             break
     if found is None:
-        msg = f"the log of readings no longer holds load {number} of {device}; remove the device's ledger to read again"
+        msg = (
+            f"load {number} of {device} died before its ledger, and the log of readings no longer holds it; "
+            f"set `lake` to a new folder and run again: all files are read anew"
+        )
         raise LakeBusyError(msg)
     signals = unpack(found[META_SIGNALS])
     events = judge_events(lake.open("readings"), settings, device, signals, {})

@@ -82,7 +82,7 @@ def load_device(
         try:
             repaired = repair_ledger(lake, settings, device)
             report = _Load(lake, settings, device, files, now, progress).run()
-        except CommitFailedError:
+        except (CommitFailedError, _LedgerBehindError):
             continue
         report.repaired = repaired
         return report
@@ -101,6 +101,10 @@ def load_is_due(lake: Lake, settings: Settings, device: str, files: list[RawFile
     return not plan_load(files, entries, settings.reading_digest(device), now_s, wait=True).is_empty
 
 
+class _LedgerBehindError(Exception):
+    """Another load has committed its readings and not its ledger yet: what it read would be read again."""
+
+
 class _Load:
     """The state of one attempt at a load."""
 
@@ -112,7 +116,10 @@ class _Load:
         self.progress = progress or (lambda *_: None)
         self.handle = lake.open("readings")  # before anything is read: a concurrent load makes our commit fail
         refused_handle = lake.open("rejected_readings")
-        self.number = numbers_of(self.handle, [f"load:{device}"])[f"load:{device}"] + 1
+        key = f"load:{device}"
+        self.number = numbers_of(self.handle, [key])[key] + 1
+        if lake.number("source_files", key) != self.number - 1:  # asked before the ledger is read: it may only be newer
+            raise _LedgerBehindError(device)
         self.zone = settings.zone_of(device)
         first = zones.month_bounds(self.zone, settings.first_month)[0]
         latest = int((now_s + 86_400) * zones.SECOND)

@@ -49,6 +49,11 @@ def at_once(children: list[Child], plant: Plant, devices: list[str]) -> list[dic
     return [child.finish() for child in children]
 
 
+def but_for_load_numbers(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """Tables without the number of the load that wrote a row: one that was overtaken and began again has a higher."""
+    return {name: table.drop("load", strict=False) for name, table in tables.items()}
+
+
 @contextmanager
 def processes(count: int) -> Iterator[list[Child]]:
     """Several processes that can load."""
@@ -87,7 +92,7 @@ def test_two_processes_on_one_device_lose_no_row_and_one_of_them_may_say_so_clea
             assert None in [w["error"] for w in said], said
             plant.load()
             plant.aggregate()
-            assert_same_tables(tables_of(plant.lake), expected)
+            assert_same_tables(but_for_load_numbers(tables_of(plant.lake)), but_for_load_numbers(expected))
             plant.lake.maintain(retention_hours=0, full=True)
             assert orphans_of(plant.folder / "lake") == []
 

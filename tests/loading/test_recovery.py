@@ -238,3 +238,29 @@ def test_a_device_that_is_always_loaded_by_another_gives_a_clear_error(site, mon
     monkeypatch.setattr(_Load, "_commit", always)
     with pytest.raises(lake_module.LakeBusyError, match="one loader per device"):
         plant.load()
+
+
+@pytest.mark.parametrize("stage", ["first", "append", "rewrite"])
+def test_a_load_that_begins_while_another_writes_its_ledger_reads_nothing_twice(site, stage, monkeypatch):
+    expected = undisturbed(site, stage).tables(resolution=False)
+    plant = site()
+    fill(plant, "first")
+    if stage != "first":
+        plant.load()
+        fill(plant, stage)
+    real, others = load_module.repair_ledger, []
+
+    def overtaken(lake, settings, device):
+        done = real(lake, settings, device)
+        if not others:  # the other one commits its readings now and has not come to its ledger yet
+            others.append(device)
+            with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+                commits(patch, 3, after=False)
+                plant.load()
+        return done
+
+    monkeypatch.setattr(load_module, "repair_ledger", overtaken)
+    plant.load()
+    assert others
+    assert_closed(plant)
+    assert_same_tables(plant.tables(resolution=False), expected)
