@@ -27,7 +27,7 @@ SCALES = {
 
 def heat_map(
     values: Float, rows: Sequence[str], columns: Sequence[str], title: str, unit: str, scale: str = "level",
-    limits: tuple[float, float] | None = None,
+    limits: tuple[float, float] | None = None, missing: str = "no value",
 ) -> bytes:
     """Draw a matrix, rows downwards; NaN is grey.
 
@@ -39,6 +39,7 @@ def heat_map(
         unit: of the values, for the legend.
         scale: share, level, or difference (symmetric about zero).
         limits: values of the first and the last colour (what lies beyond has the same); default: the extremes.
+        missing: what the legend calls the grey.
     """
     notes = []
     if values.shape[0] > MOST_ROWS:
@@ -61,7 +62,7 @@ def heat_map(
     for i in range(0, len(rows), step):
         draw.text((4, top + i * high_of_cell + high_of_cell // 2 - 7), rows[i], fill=INK, font=_font())
     _columns(draw, columns, left, top + picture.shape[0] + 2, wide)
-    _legend(image, draw, (left, top + picture.shape[0] + 24), (low, high), unit)
+    _legend(image, draw, (left, top + picture.shape[0] + 24), (low, high), unit, missing)
     return _png(image)
 
 
@@ -140,14 +141,15 @@ def _columns(draw: ImageDraw.ImageDraw, names: Sequence[str], left: int, y: int,
 
 
 def _legend(
-    image: Image.Image, draw: ImageDraw.ImageDraw, at: tuple[int, int], limits: tuple[float, float], unit: str
+    image: Image.Image, draw: ImageDraw.ImageDraw, at: tuple[int, int], limits: tuple[float, float], unit: str,
+    missing: str,
 ) -> None:
     ramp = np.arange(FIRST, FIRST + STEPS, 2, dtype=np.uint8)
     image.paste(Image.fromarray(np.repeat(ramp[None, :], 10, axis=0)), at)
     x, y = at[0] + len(ramp) + 6, at[1] - 2
     draw.text((x, y), f"{limits[0]:.5g} … {limits[1]:.5g} {unit}".rstrip(), fill=INK, font=_font())
     draw.rectangle((x + 150, at[1], x + 159, at[1] + 9), fill=MISSING)
-    draw.text((x + 165, y), "no value", fill=INK, font=_font())
+    draw.text((x + 165, y), missing, fill=INK, font=_font())
 
 
 def _png(image: Image.Image) -> bytes:

@@ -96,7 +96,7 @@ def run_due(
             if not again or tried[work.name] >= MOST_ATTEMPTS:
                 _note(summary, work, result)
     summary.devices = sorted(found.devices)
-    summary.problems.extend(hold.text for hold in due.holds)
+    summary.problems.extend([*due.problems, *(hold.text for hold in due.holds)])
     summary.notes.extend(f"alert: {text}" for text in opened_since(lake, began))
     summary.notes.extend(send_pending(lake, settings))
     _fits(summary, lake)

@@ -79,8 +79,8 @@ def build_sensors(jobs: Sequence[UnresolvedAssetJobDefinition], interval_s: int)
         close_orphans(context.instance)
         attempts = _Attempts(context.instance)
         due = plan_work(lake, settings, found.devices, time.time(), attempts.left_alone)
-        for hold in due.holds:
-            context.log.warning(hold.text)
+        for text in [*due.problems, *(hold.text for hold in due.holds)]:
+            context.log.warning(text)
         if attempts.given_up:
             context.log.error(
                 f"failed {MOST_ATTEMPTS} times and left alone: {', '.join(sorted(attempts.given_up))}; "

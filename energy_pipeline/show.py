@@ -150,8 +150,8 @@ def print_status(console: Console, lake: Lake, settings: Settings, found: Discov
     console.print(table)
     if "" in behind:
         console.print("the overview of all devices is due")
-    for hold in due.holds:
-        console.print(hold.text, highlight=False, markup=False)
+    for text in [*due.problems, *(hold.text for hold in due.holds)]:
+        console.print(text, highlight=False, markup=False)
     failing = lake.scan("check_results").filter(~pl.col("passed")).collect()
     for row in failing.iter_rows(named=True):
         console.print(f"failing check: {row['device']} {row['check']} ({row['failed_rows']} rows); {row['advice']}",

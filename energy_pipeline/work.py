@@ -1,9 +1,10 @@
 """What is due: one pure comparison of the numbers in the tables, used by the sensor, `run` and `status` alike.
 
 Each load of a device has a number, recorded with the months it changes. A month is due where a table made from it
-carries a lower number, or a check of it has not judged that number; the device's own tables are due after its months;
-the fleet comes last. A red blocking check holds back what comes after it on its device. State lives in the lake and
-nowhere else, so any crash and any order of runs leads to the same end. Next: `guards.py`, `sensors.py`, `runner.py`.
+carries a lower number, or a check of it has not judged that number; the device's own tables are due after its months
+and after those of its site meter; the fleet comes last. A red blocking check holds back what comes after it on its
+device. State lives in the lake and nowhere else, so any crash and any order of runs leads to the same end.
+Next: `guards.py`, `sensors.py`, `runner.py`.
 """
 
 import hashlib
@@ -47,6 +48,7 @@ DEVICE_TABLES = tuple(
     if t.partition_by == ("device",) and t.name not in INGEST_TABLES and t.name not in UNTRACKED
 )
 FLEET_TABLE = "fleet_summary"
+SITE_TABLES = ("resolution_15min",)  # of its site meter, which a battery's own tables read
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,18 @@ def device_key(device: str, digest: str) -> str:
     return f"{device}@{digest}"
 
 
+def site_key(device: str, digest: str, meter: str) -> str:
+    """Name under which a device table records the load of the site meter that it was computed with."""
+    return f"{device}@{digest}|site:{meter}"
+
+
 @dataclass
 class Due:
-    """The next work of every device, and the checks that hold devices back."""
+    """The next work of every device, the checks that hold devices back, and settings that name no device."""
 
     work: list[Work] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
 def due_work(lake: Lake, settings: Settings, files: dict[str, list[RawFile]], now_s: float) -> list[Work]:
@@ -115,8 +123,9 @@ def plan_work(
         now_s: the present time [s since 1970], to leave young files alone.
         left_alone: true for work that has failed too often; it is not returned, and the fleet does not wait for it.
     """
-    due = Due()
-    for device in sorted({*files, *lake.devices()}):
+    known = sorted({*files, *lake.devices()})
+    due = Due(problems=settings.unknown_site_meters(known))
+    for device in known:
         if device in files and load_is_due(lake, settings, device, files[device], now_s):
             state = _files_state(settings.reading_digest(device), files[device])
             due.work.append(Work("ingest", device, _loaded(lake, device) + 1, state=state))
@@ -161,12 +170,29 @@ def _after_ingest(lake: Lake, settings: Settings, device: str) -> Due:
             return Due([Work(stage, device, loaded, span, digest) for span in _ranges(months)], red)
     if not battery:
         return Due()
-    key = device_key(device, digest)
-    behind = any(lake.number(t, key) < loaded for t in DEVICE_TABLES)
+    numbers = device_numbers(lake, settings, device)
+    done = [lake.numbers(t, numbers) for t in DEVICE_TABLES]
+    behind = any(stored[key] < number for stored in done for key, number in numbers.items())
     if behind or any(not is_current(found, g, ALL, loaded, digest) for g in guards_of(DEVICE)):
         red = holds(found, device, DEVICE, whole, digest)
-        return Due(holds=red) if red else Due([Work("device", device, loaded, state=digest)])
+        state = ".".join([digest, *(str(n) for key, n in numbers.items() if key != device_key(device, digest))])
+        return Due(holds=red) if red else Due([Work("device", device, loaded, state=state)])
     return Due()
+
+
+def device_numbers(lake: Lake, settings: Settings, device: str) -> dict[str, int]:
+    """Return the loads that a device's own tables have to stand at: its own, and that of its site meter.
+
+    The meter counts only once its months stand at its last load, so that nothing is recorded that was not read; until
+    then the tables are made with what there is, and again behind the meter's months.
+    """
+    digest, meter = settings.derived_digest(device), settings.site_meter_of(device)
+    numbers = {device_key(device, digest): _loaded(lake, device)}
+    if meter is not None:
+        loaded = _loaded(lake, meter)
+        if loaded and not due_months(lake, settings, meter, SITE_TABLES):
+            numbers[site_key(device, digest, meter)] = loaded
+    return numbers
 
 
 def is_finished(lake: Lake, settings: Settings, device: str) -> bool:

@@ -5,13 +5,17 @@ Pure but for the store. Used by the BESS page and by the API.
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from energy_pipeline.compute.auxiliary_meters import auxiliary_meters, meter_energies, sum_of_meters
 from viewer.store import Store, TableMissing
+from viewer.wallclock import day_start
 
 GROUPS = ("battery", "pcs", "auxiliary", "environment", "safety")
 STATISTICS_LEVEL = "resolution_1h"
+WHOLE_SHARE = 0.9  # of the hours with data, in which all auxiliary meters must have some
 KEY_QUANTITIES = ("soc", "soh", "pcs_power", "cell_temperature_extreme", "system_voltage", "system_current")
 
 
@@ -102,20 +106,21 @@ def alarm_timeline(store: Store, device: str, flags: list[str], start: datetime,
 def auxiliary_energy_kwh(
     store: Store, device: str, signals: pl.DataFrame, start: datetime, end: datetime
 ) -> float | None:
-    """Return the energy of the auxiliaries in a window: from the register, else from power; None without either."""
-    for quantity in ("auxiliary_energy", "auxiliary_power"):
-        names = signals.filter(pl.col("quantity") == quantity)["signal"].to_list()
-        if not names:
-            continue
-        rows = store.frame(
-            "resolution_1h", ["ts", "integral", "increase"], where={"device": device, "signal": names[0]}
-        )
-        rows = rows.filter((pl.col("ts") >= start) & (pl.col("ts") < end))
-        column = rows["increase"] if quantity == "auxiliary_energy" else rows["integral"] / 3600
-        values = column.drop_nulls()
-        if len(values):
-            return float(values.sum())
-    return None
+    """Return the energy of all auxiliary meters in a window, each from its register, else from power.
+
+    Summed over the hours in which every meter has data. None without a meter, and where these are fewer than 0.9 of
+    the hours in which any of them has data: a part is never shown as the whole.
+    """
+    meters = auxiliary_meters(signals)
+    names = [n for m in meters for n in (m.register, m.power) if n is not None]
+    if not names:
+        return None
+    columns = ["signal", "ts", "covered_s", "integral", "increase"]
+    rows = pl.concat([store.frame("resolution_1h", columns, where={"device": device, "signal": n}) for n in names])
+    rows = rows.filter((pl.col("ts") >= start) & (pl.col("ts") < end))
+    hours = sum_of_meters(meter_energies(rows, meters, 0.0), meters, "ts")
+    whole = hours["auxiliary_kwh"].drop_nulls()
+    return float(whole.sum()) if len(whole) and len(whole) >= WHOLE_SHARE * len(hours) else None
 
 
 def cycle_figures(store: Store, device: str, start: datetime, end: datetime) -> dict[str, float | None]:
@@ -133,20 +138,34 @@ def cycle_figures(store: Store, device: str, start: datetime, end: datetime) -> 
     return out
 
 
-def availability_months(rows: pl.DataFrame) -> pl.DataFrame:
+def availability_months(rows: pl.DataFrame, zone: ZoneInfo) -> pl.DataFrame:
     """Return per month of `battery_energy`: availability over the time with data, days below 100 %, alarm hours.
 
-    Days weigh by their time with data; months and days without a value give null, never 100 %.
+    Days weigh by their time with data, by the clock of `zone`: the days of a change have 23 or 25 hours. Months and
+    days without a value give null, never 100 %.
     """
+    return _availability(rows, pl.col("day").dt.strftime("%Y-%m"), zone).sort("month")
+
+
+def availability_whole(rows: pl.DataFrame, zone: ZoneInfo) -> dict[str, object]:
+    """Return the same of all rows together; `month` says nothing."""
+    return _availability(rows, pl.lit(""), zone).row(0, named=True)
+
+
+def _availability(rows: pl.DataFrame, month: pl.Expr, zone: ZoneInfo) -> pl.DataFrame:
+    edges = [(day_start(d, zone), day_start(d + timedelta(days=1), zone)) for d in rows["day"]]
+    lengths = [(end - start).total_seconds() / 3600 for start, end in edges]
     held = pl.col("availability").is_not_null()
-    weight = pl.col("data_share").filter(held)
+    hours = (pl.col("data_share") * pl.col("day_hours")).filter(held)
+    available = pl.col("availability").filter(held)
     return (
-        rows.group_by(pl.col("day").dt.strftime("%Y-%m").alias("month"), maintain_order=True)
+        rows.with_columns(pl.Series("day_hours", lengths, pl.Float64))
+        .group_by(month.alias("month"), maintain_order=True)
         .agg(
             pl.col("day").filter(held).count().alias("days"),
-            ((pl.col("availability").filter(held) * weight).sum() / weight.sum()).fill_nan(None).alias("availability"),
+            ((available * hours).sum() / hours.sum()).fill_nan(None).alias("availability"),
             (pl.col("availability") < 1).sum().alias("days_below"),
-            ((1 - pl.col("availability").filter(held)) * weight * 24).sum().alias("hours_lost"),
+            ((1 - available) * hours).sum().alias("hours_lost"),
             pl.col("day")
             .sort_by("availability", nulls_last=True)
             .filter(pl.col("availability").min() < 1)
@@ -155,7 +174,6 @@ def availability_months(rows: pl.DataFrame) -> pl.DataFrame:
             pl.col("data_share").mean(),
         )
         .with_columns(pl.when(pl.col("days") > 0).then("hours_lost").alias("hours_lost"))
-        .sort("month")
     )
 
 

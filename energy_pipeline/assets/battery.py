@@ -4,6 +4,7 @@ Each asset is one call into `compute`; what it reads is its `deps`. Next: `compu
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
@@ -23,6 +24,7 @@ from energy_pipeline.compute.charge_cycles import build_charge_cycles
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.degradation_fits import build_degradation_fits
 from energy_pipeline.compute.device_evidence import build_device_evidence
+from energy_pipeline.compute.meter_quarters import NET, POWER, REGISTERS
 from energy_pipeline.compute.rainflow import build_rainflow
 from energy_pipeline.compute.regimes import build_regimes
 from energy_pipeline.compute.resistance import build_resistance, build_resistance_steps
@@ -30,10 +32,12 @@ from energy_pipeline.compute.resistance_trends import build_resistance_trends
 from energy_pipeline.compute.sat_daily import build_sat_daily
 from energy_pipeline.compute.sat_explained import build_sat_explained
 from energy_pipeline.compute.sat_voltage import build_sat_voltage
+from energy_pipeline.compute.site_balance import SiteMeter
 from energy_pipeline.partitions import Partitions
 from energy_pipeline.resources.lake import Lake
 
 CHARGES, CELLS = "charges", "cells"
+SITE_METER = "resolution_15min of the site meter"
 MARGIN = timedelta(hours=48)
 
 
@@ -92,7 +96,7 @@ DEVICE_TABLES: tuple[tuple[str, Callable[..., pl.DataFrame], tuple[str, ...]], .
     ("resistance", build_resistance, ("resistance_steps",)),
     ("sat_explained", build_sat_explained, ("sat_daily", "regimes")),
     ("resistance_trends", build_resistance_trends, ("resistance",)),
-    ("battery_energy", build_battery_energy, ("battery_days", "resolution_1d")),
+    ("battery_energy", build_battery_energy, ("battery_days", "resolution_1d", SITE_METER)),
     ("auxiliary_fit", build_auxiliary_fit, ("battery_energy",)),
     ("alarm_events", build_alarm_events, ("alarm_spans",)),
     ("device_evidence", build_device_evidence, ("charge_cycles", "battery_days")),
@@ -103,6 +107,20 @@ def build_battery_devices(parts: Partitions) -> list[AssetsDefinition]:
     """Return the assets of the tables that need a system's whole history."""
 
     def of(build: Callable[..., pl.DataFrame], reads: tuple[str, ...]) -> DeviceBuild:
-        return lambda lake, ctx: build(ctx, *(lake.read(name, ctx.device) for name in reads))
+        return lambda lake, ctx: build(
+            ctx, *(site_meter(lake, ctx) if name == SITE_METER else lake.read(name, ctx.device) for name in reads)
+        )
 
-    return [device_asset(parts, name, reads, CELLS, of(build, reads)) for name, build, reads in DEVICE_TABLES]
+    return [
+        device_asset(parts, name, [r.partition(" ")[0] for r in reads], CELLS, of(build, reads))
+        for name, build, reads in DEVICE_TABLES
+    ]
+
+
+def site_meter(lake: Lake, ctx: DeviceContext) -> SiteMeter | None:
+    """Return the meter at a battery's grid connection with the quarter hours of all its months; None without one."""
+    if ctx.site_meter is None:
+        return None
+    meter = replace(ctx, device=ctx.site_meter, signals=lake.read("signals", ctx.site_meter), site_meter=None)
+    names = [n for q in (*POWER, *REGISTERS, NET) for n in meter.names(q)]
+    return SiteMeter(meter, lake.scan("resolution_15min", meter.device).filter(pl.col("signal").is_in(names)).collect())

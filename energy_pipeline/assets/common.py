@@ -31,7 +31,7 @@ from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.site import SiteResource
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import OperationSettings, Settings
-from energy_pipeline.work import device_key, month_key, month_numbers
+from energy_pipeline.work import device_numbers, month_key, month_numbers
 
 OWNERS = ["team:data-platform"]
 ONE_RUN = BackfillPolicy.single_run()
@@ -129,8 +129,7 @@ def replace_months(
 
 def replace_device(lake: Lake, settings: Settings, name: str, ctx: DeviceContext, build: DeviceBuild) -> int:
     """Compute a device's rows of a table and replace them; return their number."""
-    number = lake.number("readings", f"load:{ctx.device}")
-    numbers = {device_key(ctx.device, settings.derived_digest(ctx.device)): number}
+    numbers = device_numbers(lake, settings, ctx.device)
     return lake.replace(name, Scope(ctx.device), lambda: build(lake, ctx), numbers)
 
 

@@ -17,7 +17,8 @@ class DeviceContext:
     """A device, the zone of its local calendar, its thresholds, and its rows of the `signals` table.
 
     `site_meter` names the meter at a battery's grid connection, `tariff` what the device's energy costs, `place` is the
-    zone of the place where the devices stand (a recorder's clock may run in another one).
+    zone of the place where the devices stand (a recorder's clock may run in another one). `site_meter_shared` is true
+    where the settings name the same meter for another battery too.
     """
 
     device: str
@@ -28,6 +29,7 @@ class DeviceContext:
     site_meter: str | None = None
     tariff: Tariff | None = None
     place: ZoneInfo | None = None
+    site_meter_shared: bool = False
 
     def names(self, quantity: str) -> list[str]:
         """Return the names of the device's signals that measure `quantity`, sorted."""

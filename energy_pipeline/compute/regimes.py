@@ -66,8 +66,11 @@ def _row(
         return matrix.days[int(rows[k])]
 
     early = day(max(change.low - 1, 0)) + timedelta(days=1)  # the step may lie in the gap before that day
+    last_old = day(change.index - 1)
+    missing = (day(change.index) - last_old).days
+    middle = last_old + timedelta(days=1 + missing // 2)  # all days after the last old one fit alike: least error
     return {
-        "scope": scope, "pack": pack, "cell": cell, "day": day(change.index), "day_low": early,
+        "scope": scope, "pack": pack, "cell": cell, "day": middle, "day_low": early,
         "day_high": day(change.high), "step_mv": change.step, "moved_share": share, "kind": kind,
     }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from energy_pipeline.compute import meter_quarters as mq
+from energy_pipeline.compute.auxiliary_meters import auxiliary_meters
 from energy_pipeline.compute.balance_rules import STEPS_AT_THE_ENDS, day_hours, judge, quantum_kwh
 from energy_pipeline.compute.context import DeviceContext
 
@@ -103,10 +104,11 @@ def battery_energies(ctx: DeviceContext, quarter: pl.DataFrame) -> list[BatteryE
 
     One reading of its files, or two where nobody knows whether the auxiliaries belong to it; none without power.
     """
-    inverters, auxiliaries = ac_power_names(ctx), ctx.names("auxiliary_power")
+    inverters, powers = ac_power_names(ctx), [m.power for m in auxiliary_meters(ctx.signals)]
+    auxiliaries = [p for p in powers if p is not None]
     if inverters:
         inverter = BatteryEnergy(INVERTER, inverters, _power(ctx, quarter, inverters))
-        if not auxiliaries:
+        if not auxiliaries or len(auxiliaries) < len(powers):  # a part of the auxiliaries is not the auxiliaries
             return [inverter]
         # Auxiliaries always draw: in the inverter's sign they count against its direction or with it.
         sign = charge_sign(ctx, quarter, inverter.rows) or 1

@@ -154,6 +154,17 @@ ENERGY_REASONS = {
         "no window without gaps that closes at equal state of charge with enough cycles",
     ),
     "no_auxiliary_meter": Text("Hilfsbetriebe nicht gemessen", "auxiliaries not measured"),
+    "auxiliary_meter_missing": Text(
+        "einer der Zähler der Hilfsbetriebe hat keine Daten", "one of the auxiliary meters has no data"
+    ),
+    "no_site_meter": Text("kein Anschlusszähler eingestellt", "no site meter is set"),
+    "no_site_meter_data": Text("keine Daten des Anschlusszählers", "no data of the site meter"),
+    "site_meter_shared": Text(
+        "Anschlusszähler misst mehrere Systeme", "the site meter measures several systems"
+    ),
+    "site_meter_disagrees": Text(
+        "Anschlusszähler widerspricht den DC-Klemmen", "the site meter contradicts the DC terminals"
+    ),
     "no_outside_temperature": Text("keine Außentemperatur gemessen", "no outside temperature measured"),
     "no_alarm_signal": Text("kein Meldesignal vorhanden", "no alarm signal"),
     "no_data": Text("keine Daten", "no data"),
@@ -174,6 +185,11 @@ BOUNDARIES = {
     "ac_aux": Text(
         "AC mit Hilfsbetrieben", "AC with auxiliaries",
         "Energie heraus / (Energie hinein + Hilfsbetriebe).", "Energy out / (energy in + auxiliaries).",
+    ),
+    "site": Text(
+        "AC am Anschlusszähler", "AC at the site meter",
+        "Eingespeist / bezogen am Zähler vor dem System; alles, was dahinter verloren geht, ist darin.",
+        "Fed in / drawn at the meter in front of the system; all that is lost behind it is in it.",
     ),
 }
 RESISTANCE_REASONS = {

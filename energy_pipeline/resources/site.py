@@ -50,4 +50,5 @@ class SiteResource(ConfigurableResource):
         return DeviceContext(
             device, settings.zone_of(device), settings.battery_of(device), settings.meter, signals,
             settings.site_meter_of(device), settings.tariff_of(device), ZoneInfo(settings.zone),
+            settings.site_meter_is_shared(device),
         )

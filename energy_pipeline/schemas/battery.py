@@ -116,7 +116,7 @@ REGIMES = Table(
         Column("scope", pl.String, "system or cell", nullable=False),
         PACK,
         CELL,
-        Column("day", pl.Date, "first local day of the new level", nullable=False),
+        Column("day", pl.Date, "first local day of the new level, or the middle of a gap", nullable=False),
         Column("day_low", pl.Date, "earliest day that fits the data nearly as well"),
         Column("day_high", pl.Date, "latest such day"),
         Column("step_mv", F, "new level minus old level at the cut", "mV", nullable=False),

@@ -189,6 +189,9 @@ def _totals(system: Mapping[str, Any], tables: Tables, share: float, gaps: bool)
     trips = [("round_trip_dc", capacity["round_trip_percent"], "dc_in_kwh", "dc_out_kwh")]
     if "ac_in_kwh" in system:
         trips.append(("round_trip_ac", tables["battery_energy"]["round_trip_ac_percent"], "ac_in_kwh", "ac_out_kwh"))
+    energy = tables["battery_energy"]
+    if "ac_in_kwh" in system and energy["site_meter"].is_not_null().any():
+        trips.append(("round_trip_site", energy["round_trip_site_percent"], "ac_in_kwh", "ac_out_kwh"))
     for name, column, into, out in trips:
         value = column.drop_nulls().median()
         rows.append(_total(name, value, 100.0 * system[out] / system[into], ROUND_TRIP_LIMIT, "points", "%"))

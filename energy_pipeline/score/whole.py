@@ -17,7 +17,7 @@ from energy_pipeline.score.weak_cells import score_weak_cells
 PARTS = ("verdicts", "cells", "plants", "variants")
 USUAL = PARTS[:3]
 FRACTIONS = (0.03, 0.02, 0.01)
-SYSTEMS, QUICK_SYSTEMS = 12, 1
+SYSTEMS, QUICK_SYSTEMS, VARIANT_SYSTEMS = 12, 1, 120
 QUICK_DAYS = 45
 
 
@@ -48,7 +48,7 @@ def _cells(seed: int, quick: bool, tell: Callable[[str], None]) -> str:
 
 def _variants(seed: int, quick: bool, tell: Callable[[str], None]) -> str:
     del tell
-    return variants_markdown(score_variants(seed, 2 if quick else 40))
+    return variants_markdown(score_variants(seed, 2 if quick else VARIANT_SYSTEMS))
 
 
 def _plants(seed: int, quick: bool, tell: Callable[[str], None]) -> str:

@@ -4,7 +4,7 @@ Next: `load.py`, which fills it; `work.py`, which compares the digests.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Literal
@@ -19,7 +19,7 @@ from energy_pipeline.settings.sources import SignalRule, Source
 
 # Raised whenever a computation changes what it writes: every month of every device is then due again. A change of a
 # table's columns needs no number: `_schema_digest` sees it.
-COMPUTE_VERSION = 2
+COMPUTE_VERSION = 3
 
 
 class Device(Model):
@@ -28,7 +28,16 @@ class Device(Model):
     name: Name
     zone: Zone | None = Field(None, description="zone of its clock and of its local days; default: `zone`")
     battery: BatterySettings | None = None
-    site_meter: Name | None = Field(None, description="meter that measures this battery's grid connection")
+    site_meter: Name | None = Field(
+        None, description="meter that measures this battery's grid connection, and nothing else"
+    )
+
+    @model_validator(mode="after")
+    def _another(self) -> "Device":
+        if self.site_meter == self.name:
+            msg = f"site_meter = {self.site_meter!r} is the device itself; allowed: the meter in front of it, or none"
+            raise ValueError(msg)
+        return self
 
 
 class OperationSettings(Model):
@@ -116,6 +125,21 @@ class Settings(Model):
         """Return the meter at the grid connection of a battery system, where it is set."""
         return next((d.site_meter for d in self.device if d.name == device), None)
 
+    def site_meter_is_shared(self, device: str) -> bool:
+        """True where the settings name a battery's site meter for another battery too."""
+        meter = self.site_meter_of(device)
+        return meter is not None and sum(d.site_meter == meter for d in self.device) > 1
+
+    def unknown_site_meters(self, devices: Iterable[str]) -> list[str]:
+        """Return a sentence per `site_meter` that names none of the devices that have files or tables."""
+        known = sorted(devices)
+        return [
+            f'device "{d.name}", site_meter: found "{d.site_meter}"; no device has this name; allowed: '
+            f"{', '.join(n for n in known if n != d.name) or 'none yet, since no other device has files'}; "
+            f"without it the battery has no figures at the site meter"
+            for d in self.device if d.site_meter is not None and d.name in known and d.site_meter not in known
+        ]
+
     def tariff_of(self, device: str) -> Tariff | None:
         """Return the tariff by which a device is billed; None where there is none."""
         if self.tariff is None or (self.tariff.meters and device not in self.tariff.meters):
@@ -149,7 +173,8 @@ class Settings(Model):
         return _digest(
             self.zone_of(device).key, self.battery_of(device).model_dump(mode="json"),
             self.meter.model_dump(mode="json"), self.reading_digest(device), COMPUTE_VERSION, _schema_digest(),
-            self.site_meter_of(device), None if tariff is None else tariff.model_dump(mode="json"), self.zone,
+            self.site_meter_of(device), self.site_meter_is_shared(device),
+            None if tariff is None else tariff.model_dump(mode="json"), self.zone,
         )
 
 

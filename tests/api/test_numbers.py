@@ -185,6 +185,8 @@ def test_kpis_without_data_are_null_and_not_zero(get: Get, plan: object) -> None
 
 def test_bess_kpis_equal_the_tables(get: Get, settings: Settings, plan: object) -> None:
     answer = get("/bess_kpis", device=plan.bess)
+    boundaries = ("round_trip_ac_percent", "round_trip_ac_aux_percent", "round_trip_site_percent", "site_meter")
+    assert [answer[b] for b in boundaries] == [89.6, 83.9, 87.5, "m2"]
     cycles = table(settings.lake, "charge_cycles").filter(pl.col("kind") == "charge")
     capacity = table(settings.lake, "capacity").sort("day")
     assert answer["charge_count"] == cycles.height

@@ -1,24 +1,31 @@
 """AC side, auxiliaries, availability: planted efficiency, sign and faults come back; gaps have a reason."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
 import pytest
+from meter_rows import context as meter_context
+from meter_rows import energy, gauge
 from plants import START, Charger, context, microseconds, signals_table
 
 from energy_pipeline.compute.auxiliary_fit import build_auxiliary_fit
+from energy_pipeline.compute.auxiliary_meters import meter_of
 from energy_pipeline.compute.battery_days import build_battery_days
 from energy_pipeline.compute.battery_energy import build_battery_energy
 from energy_pipeline.compute.charge_cycles import build_charge_cycles
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.fleet import build_fleet_row
+from energy_pipeline.compute.site_balance import SiteMeter
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.schemas.battery_energy import BATTERY_ENERGY
 from energy_pipeline.schemas.resolution import RESOLUTIONS
 
 DAILY = RESOLUTIONS["1d"].empty()
 CONVERSION = 0.93
+UTC_ZONE = ZoneInfo("UTC")
 
 
 def series(name: str, hours: np.ndarray, value: np.ndarray) -> pl.DataFrame:
@@ -80,6 +87,144 @@ def test_auxiliaries_count_as_energy_put_in() -> None:
     assert row["auxiliary_kwh"] == 2.0
     assert row["auxiliary_source"] == "register"
     assert row["auxiliary_share_percent"] == pytest.approx(200.0 / row["ac_in_kwh"])
+
+
+# --- several auxiliary meters --------------------------------------------------------------------------------------
+
+
+def auxiliary_days(increases: dict[str, list[float | None]], powers: dict[str, list[float | None]]) -> pl.DataFrame:
+    """Days of registers by their increase [kWh] and of powers by their mean [kW]; None: no data on that day."""
+    rows = []
+    for name, values in (increases | powers).items():
+        for k, value in enumerate(values):
+            if value is not None:
+                ts = (datetime(2024, 3, 1, tzinfo=START.tzinfo) + timedelta(days=k)).astimezone(UTC)
+                kind = {"increase": value} if name in increases else {"integral": value * 86400.0}
+                rows.append({"device": "plant", "month": "2024-03", "signal": name, "ts": ts, "n": 5,
+                             "covered_s": 86400.0} | kind)
+    return RESOLUTIONS["1d"].conform(pl.DataFrame(rows, schema=RESOLUTIONS["1d"].polars_schema))
+
+
+def energy_with(
+    increases: dict[str, list[float | None]], powers: dict[str, list[float | None]] | None = None
+) -> pl.DataFrame:
+    plant = Charger(days=3)
+    names = dict.fromkeys(increases, "auxiliary_energy") | dict.fromkeys(powers or {}, "auxiliary_power")
+    nothing = series("x", np.empty(0), np.empty(0))
+    ctx, readings = with_more(plant, {n: (q, nothing) for n, q in names.items()})
+    return build_battery_energy(ctx, days_of(ctx, readings), auxiliary_days(increases, powers or {})).sort("day")
+
+
+def test_the_auxiliaries_are_the_sum_over_all_meters() -> None:
+    table = energy_with({"aux_m1_pos_ae": [3.0] * 3, "aux_m2_pos_ae": [5.0] * 3})
+    assert table["auxiliary_kwh"].to_list() == [8.0] * 3
+    assert table["auxiliary_meters"].to_list() == [2] * 3
+    assert table["auxiliary_reason"].null_count() == 3
+
+
+def test_a_day_without_one_of_the_meters_has_no_sum_and_names_the_meter() -> None:
+    table = energy_with({"aux_m1_pos_ae": [3.0, 3.0, None], "aux_m2_pos_ae": [5.0, None, None]})
+    assert table["auxiliary_kwh"].to_list() == [8.0, None, None]
+    assert table["auxiliary_reason"].to_list() == [None, "auxiliary_meter_missing", "no_data"]
+    assert table["auxiliary_missing"].to_list() == [None, "aux_m2", None]
+    assert table["auxiliary_share_percent"].is_not_null().to_list() == [True, False, False]
+
+
+def test_registers_and_power_of_one_meter_hold_the_same_energy_and_are_not_added_up() -> None:
+    one = energy_with({"aux_m_com_ae": [3.0] * 3, "aux_m_pos_ae": [3.0, None, 3.0]}, {"aux_m_com_ap": [0.125] * 3})
+    assert one["auxiliary_kwh"].to_list() == [3.0] * 3
+    assert one["auxiliary_meters"].to_list() == [1] * 3
+    assert one["auxiliary_source"].to_list() == ["register", "power", "register"]
+    two = energy_with({"aux_m1_pos_ae": [3.0] * 3}, {"hvac_power_kw": [5.0 / 24.0] * 3})
+    assert two["auxiliary_kwh"].to_list() == pytest.approx([8.0] * 3)
+    assert two["auxiliary_source"].unique().to_list() == ["mixed"]
+
+
+def test_a_signal_belongs_to_the_meter_whose_name_it_bears() -> None:
+    names = ("aux_m_com_ap", "aux_m1_pos_ae", "aux2_m_com_ae", "HVAC_Energy_kWh", "pumps", "power")
+    assert [meter_of(n) for n in names] == ["aux_m", "aux_m1", "aux2_m", "HVAC", "pumps", "power"]
+
+
+# --- the meter at the grid connection ------------------------------------------------------------------------------
+
+
+def behind_meter(
+    plant: Charger, zone: ZoneInfo = UTC_ZONE, flip: int = 1, standby_kw: float = 0.01
+) -> tuple[SiteMeter, float]:
+    """The meter in front of the plant, with its registers per quarter hour, and the true round trip at it [%]."""
+    h = plant.hours(60, 0)
+    dc = plant.voltage_at(h) * plant.cells * plant.current_at(h) / 1000
+    ac = np.where(dc > 0, dc / CONVERSION, dc * CONVERSION) + standby_kw
+    minutes = flip * ac[: len(ac) // 15 * 15].reshape(-1, 15)
+    times = [START.astimezone(UTC) + k * timedelta(minutes=15) for k in range(len(minutes))]
+    into, out = (np.maximum(s * minutes, 0).sum(axis=1) / 60 for s in (1, -1))
+    quarter = pl.concat([energy("pos_ae", times, into.tolist()), energy("neg_ae", times, out.tolist())])
+    meter = replace(meter_context("pos_ae", "neg_ae", device="m2"), zone=zone)
+    return SiteMeter(meter, quarter), 100 * float(out.sum() / into.sum())
+
+
+def at_site(plant: Charger, site: SiteMeter | None, *, name: str | None = "m2", shared: bool = False) -> pl.DataFrame:
+    ctx = replace(plant.ctx, site_meter=name, site_meter_shared=shared)
+    return build_battery_energy(ctx, days_of(ctx, plant.readings()), DAILY, site)
+
+
+@pytest.mark.parametrize("zone", [UTC_ZONE, ZoneInfo("Asia/Shanghai")])
+def test_the_round_trip_at_the_site_meter_comes_back_with_all_that_is_lost_behind_it(zone: ZoneInfo) -> None:
+    plant = Charger(days=20, soc_low=2.0)
+    site, true = behind_meter(plant, zone)
+    table = at_site(plant, site)
+    known = table.drop_nulls("round_trip_site_percent")
+    assert len(known) >= 10
+    assert known["round_trip_site_percent"].to_list() == pytest.approx([true] * len(known), abs=0.3)
+    assert known["site_window_efc"].min() >= plant.battery.round_trip_efc
+    assert known["site_meter"].unique().to_list() == ["m2"]
+    assert table["site_reason"][0] == "no_closed_window"
+    assert table["round_trip_ac_percent"].null_count() == len(table)  # no inverter is measured: a boundary of its own
+
+
+def test_registers_read_now_and_then_lose_nothing_and_power_stands_in_where_there_are_none() -> None:
+    plant = Charger(days=20, soc_low=2.0)
+    site, true = behind_meter(plant)
+    late = site.quarter.with_columns(pl.col("increase").alias("increase_estimated"), pl.lit(300.0).alias("covered_s"))
+    known = at_site(plant, replace(site, quarter=late))["round_trip_site_percent"].drop_nulls()
+    assert known.to_list() == pytest.approx([true] * len(known), abs=0.3)
+    assert len(known) >= 10
+    net = site.quarter.pivot("signal", index="ts", values="increase").sort("ts")
+    power = gauge("com_ap", net["ts"].to_list(), (4 * (net["pos_ae"] - net["neg_ae"])).to_list())
+    by_power = at_site(plant, SiteMeter(meter_context("com_ap", device="m2"), power))
+    assert by_power["round_trip_site_percent"].drop_nulls().to_list() == pytest.approx([true] * len(known), abs=1.0)
+
+
+def test_a_site_window_is_never_closed_over_a_day_that_the_meter_does_not_cover() -> None:
+    plant = Charger(days=12, soc_low=2.0)
+    site, _ = behind_meter(plant)
+    hole = START.astimezone(UTC) + timedelta(days=5)
+    holed = site.quarter.filter(~pl.col("ts").is_between(hole, hole + timedelta(hours=3)))
+    table = at_site(plant, replace(site, quarter=holed))
+    assert at_site(plant, site)["round_trip_site_percent"].count() > 0
+    assert table["round_trip_site_percent"].count() == 0
+
+
+@pytest.mark.parametrize("case", ["wired the wrong way", "sees half"])
+def test_a_meter_that_contradicts_the_dc_terminals_gives_a_reason_and_no_figure(case: str) -> None:
+    plant = Charger(days=20, soc_low=2.0)
+    site, _ = behind_meter(plant, flip=-1 if case == "wired the wrong way" else 1)
+    if case == "sees half":
+        site = replace(site, quarter=site.quarter.with_columns(pl.col("increase") / 2))
+    table = at_site(plant, site)
+    assert table["round_trip_site_percent"].count() == 0
+    assert table["site_reason"][-2] == "site_meter_disagrees"
+
+
+def test_without_a_meter_of_its_own_the_reason_says_so() -> None:
+    plant = Charger(days=12, soc_low=2.0)
+    site, _ = behind_meter(plant)
+    reasons = [
+        at_site(plant, s, name=n, shared=b)["site_reason"].unique().to_list()
+        for s, n, b in ((None, None, False), (replace(site, quarter=site.quarter.head(0)), "m2", False),
+                        (site, "m2", True))
+    ]
+    assert reasons == [["no_site_meter"], ["no_site_meter_data"], ["site_meter_shared"]]
 
 
 def test_a_window_is_never_closed_over_a_missing_day() -> None:

@@ -20,7 +20,7 @@ def test_the_recursion_equals_generalised_least_squares_with_the_full_matrix() -
     y = rng.normal(0, 2, 90)
     x = np.column_stack([np.ones(90), (t - t.mean()) / 365.25])
     fit = fit_grid(t, [Problem(np.arange(90), y, x)], 0.0)[0]
-    for g, (lam, tau) in enumerate(GRID):
+    for g, (lam, tau) in enumerate(zip(GRID.lam, GRID.tau, strict=True)):
         v = lam * np.exp(-np.abs(t[:, None] - t[None]) / tau) + (1 - lam) * np.eye(90)
         w = np.linalg.inv(v)
         cov = np.linalg.inv(x.T @ w @ x)

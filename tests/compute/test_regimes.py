@@ -8,6 +8,8 @@ import pytest
 from plants import SatPlant, correlated
 
 from energy_pipeline.compute.change_points import find_changes, long_run_variance
+from energy_pipeline.compute.day_matrix import day_matrix
+from energy_pipeline.compute.fit_levels import cut_rows
 from energy_pipeline.compute.regimes import build_regimes
 from energy_pipeline.schemas.battery import REGIMES, SAT_DAILY
 
@@ -22,6 +24,28 @@ def test_a_step_of_all_cells_is_an_operating_regime_with_date_and_size() -> None
     assert rows["step_mv"][0] == pytest.approx(-24.0, abs=2.0)
     assert rows["moved_share"][0] == 1.0
     assert rows["day_low"][0] <= rows["day"][0] <= rows["day_high"][0]
+
+
+@pytest.mark.parametrize("after", [0, 3, 8])
+def test_a_step_inside_a_gap_is_dated_at_the_middle_of_the_gap_and_its_limits_span_it(after: int) -> None:
+    plant = SatPlant(days=270, cells=10, steps=[(120 + after, -40.0)], gaps=[(120, 9)])
+    frame = plant.frame()
+    row = build_regimes(plant.ctx, frame).row(0, named=True)
+    assert row["kind"] == "operating_regime"
+    assert [(row[c] - DAY0).days for c in ("day_low", "day", "day_high")] == [120, 125, 129]
+    assert row["step_mv"] == pytest.approx(-40.0, abs=2.0)
+    matrix = day_matrix(frame, "sat_voltage_v")
+    assert matrix is not None
+    first_new = (matrix.days[int(cut_rows(matrix.days, [row["day"]])[0])] - DAY0).days
+    assert first_new == 129  # trends are cut between the same two charges, wherever in the gap the date lies
+
+
+@pytest.mark.parametrize(("idle", "dated"), [((), 120), ((119,), 120), ((119, 120), 120), ((120,), 121)])
+def test_a_step_beside_single_idle_days_is_dated_to_the_day(idle: tuple[int, ...], dated: int) -> None:
+    plant = SatPlant(days=270, cells=10, steps=[(120, -40.0)], gaps=[(day, 1) for day in idle])
+    rows = build_regimes(plant.ctx, plant.frame())
+    assert rows["kind"].to_list() == ["operating_regime"]
+    assert (rows["day"][0] - DAY0).days == dated
 
 
 def test_a_trend_is_not_cut() -> None:

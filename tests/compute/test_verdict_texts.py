@@ -35,7 +35,10 @@ def test_every_code_that_the_tables_use_has_both_languages() -> None:
         "evidence_verdict": (device_evidence.FITS, device_evidence.CONTRADICTS, device_evidence.CANNOT),
         "resistance_reason": ("not_positive", "few_weeks", "short_span", "preliminary"),
         "energy_reason": ("no_inverter_power", "sign_unknown", "no_soc", "no_closed_window", "no_auxiliary_meter",
-                          "no_alarm_signal", "no_data", "few_days", "does_not_vary", "not_separable"),
+                          "auxiliary_meter_missing", "no_site_meter", "no_site_meter_data", "site_meter_shared",
+                          "site_meter_disagrees", "no_alarm_signal",
+                          "no_data", "few_days", "does_not_vary", "not_separable"),
+        "boundary": ("dc", "ac", "ac_aux", "site"),
         "efc_reason": ("one_count", "few_cycles"),
         "comparison_reason": ("left_out",),
     }

@@ -6,7 +6,7 @@ import pytest
 
 from energy_pipeline.score.oracle import oracle_recall, slope_error
 from energy_pipeline.score.simulate import CLASSES, System, simulate
-from energy_pipeline.score.statistical import Scenario, poisson_interval, run_scenario, summarise
+from energy_pipeline.score.statistical import Scenario, judge, poisson_interval, run_scenario, summarise
 from energy_pipeline.settings import BatterySettings
 
 QUICK = BatterySettings(bootstrap_samples=0)
@@ -37,6 +37,19 @@ def test_a_scenario_is_counted_in_full_and_is_deterministic() -> None:
     assert rows[0]["false_alarms"] <= 2
     assert rows[0]["recall"] >= 0.8
     assert 0.93 <= rows[0]["coverage"] <= 0.99
+
+
+def test_noise_that_has_to_be_estimated_costs_little_against_noise_that_is_known() -> None:
+    rng = np.random.default_rng(11)
+    ratio = []
+    for _ in range(4):
+        drawn = simulate(System(274), rng, QUICK)
+        cells, _ = judge(drawn)
+        half = ((cells["slope_high"] - cells["slope_low"]) / 2).to_numpy()
+        days = np.flatnonzero(drawn.sat_daily.filter(pl.col("signal") == "bms1_p1_v1")["qualified"].to_numpy())
+        known = 1.96 * np.array([slope_error(days.astype(float), CLASSES[k]) for k in drawn.noise])
+        ratio.append(half / known)
+    assert 1.0 < np.mean(ratio) <= 1.22
 
 
 def test_nobody_can_find_what_the_noise_hides() -> None:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from energy_pipeline.compute.verdicts import benjamini_hochberg
 from energy_pipeline.score.report import cells_markdown
 from energy_pipeline.score.statistical import binomial_interval
-from energy_pipeline.score.variants import RULES, score_variants, variants_markdown
+from energy_pipeline.score.variants import RULES, score_variants, two_stage, variants_markdown
 from energy_pipeline.score.weak_cells import cell_ends_of, score_weak_cells
 from energy_pipeline.settings import BatterySettings
 from energy_pipeline.twin.faults import WeakCapacity
@@ -43,5 +44,13 @@ def test_every_rule_is_compared_on_the_same_systems() -> None:
     assert [r["rule"] for r in rows] == list(RULES)
     assert {r["healthy"] for r in rows} == {2 * 255}
     assert all(0.9 <= r["coverage"] <= 1.0 for r in rows)
-    assert rows[2]["found"] >= rows[0]["found"]
-    assert variants_markdown(rows).count("\n") == 5
+    by_rule = {r["rule"]: r["found"] for r in rows}
+    assert by_rule["averaged over the tolerance"] >= by_rule["in use"]
+    assert variants_markdown(rows).count("\n") == len(RULES) + 1
+
+
+def test_the_two_stage_rate_rejects_more_where_much_is_false_and_nothing_where_nothing_is() -> None:
+    rng = np.random.default_rng(1)
+    mixed = np.concatenate([rng.uniform(0, 1e-3, 60), rng.uniform(0, 1, 40)])
+    assert two_stage(mixed, 0.05).sum() >= benjamini_hochberg(mixed, 0.05).sum() >= 60
+    assert not two_stage(np.linspace(0.2, 1.0, 50), 0.05).any()

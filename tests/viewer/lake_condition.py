@@ -47,7 +47,8 @@ def _energy(plan: "Plan") -> pl.DataFrame:
                 "auxiliary_share_percent": 100 * auxiliary / 221.0,
                 "outside_mean_c": outside,
                 "round_trip_ac_percent": 89.6, "round_trip_ac_aux_percent": 83.9, "window_start": day,
-                "window_efc": 7.4,
+                "window_efc": 7.4, "site_meter": "m2", "site_in_kwh": 224.0, "site_out_kwh": 196.0,
+                "round_trip_site_percent": 87.5, "site_window_start": day, "site_window_efc": 7.4,
                 "data_share": 1.0, "availability": 1 - ALARM_H / 24 if i == DAY_BELOW else 1.0,
             }
         )  # fmt: skip

@@ -2,13 +2,14 @@
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
 
 from energy_pipeline.settings import BatterySettings, Settings
 from tests.viewer.lake_factory import write_table
-from viewer.figures_of_bess import alarm_timeline, availability_months
+from viewer.figures_of_bess import alarm_timeline, availability_months, availability_whole
 from viewer.figures_of_meters import quarter_power
 from viewer.pages.bess_cycles import cycles_card, rainflow_figure
 from viewer.pages.bess_life import life_cards, projection_table
@@ -16,7 +17,7 @@ from viewer.pages.packpulse.condition_data import bins_of, cell_resistance, pack
 from viewer.store import Store
 from viewer.texts import Texts
 
-DE, B = Texts("de"), "b1"
+DE, B, BERLIN = Texts("de"), "b1", ZoneInfo("Europe/Berlin")
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
 
@@ -27,15 +28,24 @@ def _days(rows: list[tuple[date, float | None, float]]) -> pl.DataFrame:
 
 def test_availability_of_a_month_weighs_days_by_their_data_and_leaves_days_without_a_value_out() -> None:
     rows = _days([(date(2025, 1, 1), 1.0, 1.0), (date(2025, 1, 2), 0.5, 0.5), (date(2025, 1, 3), None, 0.0)])
-    month = availability_months(rows).row(0, named=True)
+    month = availability_months(rows, BERLIN).row(0, named=True)
     assert month["availability"] == pytest.approx(1.25 / 1.5)
     assert (month["days"], month["days_below"], month["worst_day"]) == (2, 1, date(2025, 1, 2))
     assert month["hours_lost"] == pytest.approx(6.0)
     assert month["data_share"] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize(("day", "hours"), [(date(2025, 3, 30), 23), (date(2025, 10, 26), 25), (date(2025, 6, 1), 24)])
+def test_alarm_hours_follow_the_true_length_of_the_local_day(day: date, hours: int) -> None:
+    rows = _days([(day, 0.0, 1.0), (day + timedelta(days=1), 1.0, 1.0)])
+    for found in (availability_months(rows, BERLIN).row(0, named=True), availability_whole(rows, BERLIN)):
+        assert found["hours_lost"] == pytest.approx(hours)
+        assert found["availability"] == pytest.approx(24 / (hours + 24))
+    assert availability_months(rows, ZoneInfo("UTC"))["hours_lost"][0] == pytest.approx(24)
+
+
 def test_a_month_without_any_value_has_no_availability_and_no_hour_lost() -> None:
-    month = availability_months(_days([(date(2025, 2, 1), None, 0.0)])).row(0, named=True)
+    month = availability_months(_days([(date(2025, 2, 1), None, 0.0)]), BERLIN).row(0, named=True)
     assert (month["availability"], month["hours_lost"], month["worst_day"], month["days"]) == (None, None, None, 0)
 
 

@@ -1,6 +1,6 @@
 """Figures on screen equal the tables; planted faults of the battery are where they were put."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -86,6 +86,31 @@ def test_auxiliary_energy_comes_from_the_register(store: Store, plan: object, wi
     assert kwh == pytest.approx(inside["increase"].sum())
     table = group_statistics(store, plan.bess, ["bms1_soc", "aux_m_pos_ae"], *window)
     assert table["signal"].to_list() == ["bms1_soc", "aux_m_pos_ae"] or table.height == 2
+
+
+class Meters:
+    """A store with hours of two auxiliary meters: 0.2 kWh and, while it is there, 0.3 kWh an hour."""
+
+    def __init__(self, start: datetime, hours_of_second: int) -> None:
+        hours = {"aux_m1_pos_ae": (24, 0.2), "aux_m2_pos_ae": (hours_of_second, 0.3)}
+        self.rows = {
+            name: pl.DataFrame({
+                "signal": [name] * n, "ts": [start + timedelta(hours=k) for k in range(n)], "covered_s": [3600.0] * n,
+                "integral": [None] * n, "increase": [kwh] * n,
+            }, schema_overrides={"ts": pl.Datetime("us", "UTC"), "integral": pl.Float64, "increase": pl.Float64})
+            for name, (n, kwh) in hours.items()
+        }  # fmt: skip
+
+    def frame(self, _: str, columns: list[str], where: dict[str, str]) -> pl.DataFrame:
+        return self.rows[where["signal"]].select(columns)
+
+
+@pytest.mark.parametrize(("hours", "kwh"), [(24, 12.0), (22, 11.0), (12, None), (0, None)])
+def test_auxiliary_meters_are_added_up_and_a_part_is_never_the_whole(hours: int, kwh: float | None) -> None:
+    start = datetime(2024, 3, 1, tzinfo=UTC)
+    signals = pl.DataFrame({"signal": ["aux_m1_pos_ae", "aux_m2_pos_ae"], "quantity": ["auxiliary_energy"] * 2})
+    found = auxiliary_energy_kwh(Meters(start, hours), "b", signals, start, start + timedelta(days=1))
+    assert found == (None if kwh is None else pytest.approx(kwh))
 
 
 def test_the_grid_holds_every_cell_and_every_day_and_fills_nothing(store: Store, plan: object) -> None:

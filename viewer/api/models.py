@@ -157,10 +157,11 @@ class _BessWindow(BaseModel):
 
 
 _CAPACITY = rows.row_model("CapacityLast", "capacity", rows.CAPACITY_LAST)
+_ENERGY = rows.row_model("EnergyLast", "battery_energy", rows.ENERGY_LAST)
 _FLEET = rows.row_model("FleetBattery", "fleet_summary", rows.FLEET_BATTERY)
 
 
-class BessKpis(_BessWindow, _CAPACITY, _FLEET):  # type: ignore[misc,valid-type]
+class BessKpis(_BessWindow, _CAPACITY, _ENERGY, _FLEET):  # type: ignore[misc,valid-type]
     """Figures of a battery system: of the window, and the latest ones of the tables."""
 
 

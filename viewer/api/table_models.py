@@ -64,5 +64,6 @@ CAPACITY_LAST = (
     "soh_nameplate_percent", "soh_first_percent", "q_anchor_median_ah", "q_anchor_error_ah", "efc_ah", "efc_energy",
     "efc_soc", "round_trip_percent", "coulombic_percent",
 )  # fmt: skip
+ENERGY_LAST = ("round_trip_ac_percent", "round_trip_ac_aux_percent", "round_trip_site_percent", "site_meter")
 REGIME_COLUMNS = ("day", "day_low", "day_high", "step_mv", "moved_share", "kind")
 COVERAGE_COLUMNS = ("device", "device_kind", "zone", "first_ts", "last_ts", "signals", "rows_accepted", "coverage_30d")

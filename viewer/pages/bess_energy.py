@@ -18,15 +18,18 @@ from viewer.components.bars import DAY_MS, daily_bars, day_ms
 from viewer.components.datatable import Field, grid, small_table
 from viewer.components.figures import add_hover, axis_label, base_figure, bokeh_pane, legend_below, time_figure
 from viewer.components.panel import NoData, Panel
-from viewer.figures_of_bess import availability_months
+from viewer.figures_of_bess import availability_months, availability_whole
 from viewer.figures_of_meters import local_days
 from viewer.session import Session
 from viewer.store import TableMissing
 from viewer.texts import Texts
 from viewer.theme import SERIES, STATUS
 
-FLOWS = ("dc_in", "dc_out", "ac_in", "ac_out", "auxiliary")
-ROUND_TRIPS = (("round_trip_percent", "dc"), ("round_trip_ac_percent", "ac"), ("round_trip_ac_aux_percent", "ac_aux"))
+FLOWS = ("dc_in", "dc_out", "ac_in", "ac_out", "site_in", "site_out", "auxiliary")
+ROUND_TRIPS = (
+    ("round_trip_percent", "dc"), ("round_trip_ac_percent", "ac"), ("round_trip_ac_aux_percent", "ac_aux"),
+    ("round_trip_site_percent", "site"),
+)  # fmt: skip
 
 
 def energy_panels(
@@ -72,7 +75,7 @@ class EnergyParts:
             reasons = rows["availability_reason"].drop_nulls()
             reason = t.code("energy_reason", reasons[-1]) if len(reasons) else t("word.no_data")
             raise NoData(t("energy.no_availability", reason=reason))
-        months = availability_months(rows)
+        months = availability_months(rows, self.device.zone)
         fields = [
             Field("month", t("table.month")),
             Field("days", t("energy.days"), "number", 0),
@@ -90,7 +93,7 @@ class EnergyParts:
 
     def _availability_cards(self, rows: pl.DataFrame) -> list[html.Card]:
         t = self.t
-        whole = availability_months(rows.with_columns(pl.lit(rows["day"][-1]).alias("day"))).row(0, named=True)
+        whole = availability_whole(rows, self.device.zone)
         below = whole["days_below"]
         return [
             html.Card(
@@ -125,19 +128,19 @@ class EnergyParts:
         return rows.join(dc.select("day", "round_trip_percent"), on="day", how="left").sort("day")
 
     def round_trip(self, rows: pl.DataFrame) -> list[object]:
-        """Draw the three round trips; a card each says the last value or why there is none."""
+        """Draw the round trips; a card each says the last value or why there is none."""
         t, cards = self.t, []
         for column, name in ROUND_TRIPS:
             held = rows.drop_nulls(column)
             if held.is_empty():
-                reasons = rows["ac_reason"].drop_nulls() if name != "dc" else []
+                reasons = rows["site_reason" if name == "site" else "ac_reason"].drop_nulls() if name != "dc" else []
                 note = t.code("energy_reason", reasons[-1]) if len(reasons) else t("energy.no_round_trip")
                 cards.append(html.Card(t(f"energy.{name}"), t.number(None), "", note))
                 continue
             last = held.row(-1, named=True)
-            window = t.date(last["day"])
-            if name != "dc" and last["window_start"] is not None:
-                window = t("energy.window", efc=t.number(last["window_efc"], 1), start=t.date(last["window_start"]))
+            window, of = t.date(last["day"]), "site_window" if name == "site" else "window"
+            if name != "dc" and last[f"{of}_start"] is not None:
+                window = t("energy.window", efc=t.number(last[f"{of}_efc"], 1), start=t.date(last[f"{of}_start"]))
             cards.append(html.Card(t(f"energy.{name}"), t.number(last[column], 1), "%", window))
         shown = [html.pane(html.cards(cards), margin=(0, 0, 12, 0))]
         if any(rows[c].is_not_null().any() for c, _ in ROUND_TRIPS):
@@ -210,7 +213,7 @@ def round_trip_figure(rows: pl.DataFrame, t: Texts) -> figure:
     """Return a line per boundary."""
     fig = time_figure(t, height=240, y_label=axis_label(t("capacity.round_trip"), "%"))
     x = np.array([day_ms(d) + DAY_MS / 2 for d in rows["day"]])
-    for (column, name), dash, color in zip(ROUND_TRIPS, ("solid", "dashed", "dotted"), SERIES, strict=False):
+    for (column, name), dash, color in zip(ROUND_TRIPS, ("solid", "dashed", "dotted", "dotdash"), SERIES, strict=False):
         if rows[column].is_null().all():
             continue
         source = ColumnDataSource({"x": x, "y": rows[column].cast(pl.Float64).to_numpy()})

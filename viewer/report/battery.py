@@ -82,7 +82,8 @@ def cell_map(daily: pl.DataFrame, device: str, t: Texts) -> Section:
         values[place[pack, cell], (day - first).days] = value
     title = f"{device}: {t('report.map')}"
     picture = heat_map(
-        values, [f"P{p}C{c}" for p, c in names.iter_rows()], [d.isoformat() for d in days], title, "mV", "difference"
+        values, [f"P{p}C{c}" for p, c in names.iter_rows()], [d.isoformat() for d in days], title, "mV", "difference",
+        missing=t("report.no_value"),
     )
     section.pictures.append(Picture(picture, t("report.map_caption")))
     counts = daily.group_by(pl.when("qualified").then(pl.lit("")).otherwise(pl.col("reason")).alias("reason")).len()

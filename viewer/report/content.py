@@ -167,7 +167,23 @@ def _energy(tables: Mapping[str, pl.DataFrame], line: Mapping, t: Texts) -> list
             t("report.round_trip"),
             _unit(t.number(last_known(days, "round_trip_percent"), 1), "%"), t("report.round_trip_note"),
         ),
+        *_ac_round_trips(tables, t),
     ]
+
+
+def _ac_round_trips(tables: Mapping[str, pl.DataFrame], t: Texts) -> list[Figure]:
+    """One figure per AC boundary that is measured; the meter's own name stands beside its boundary."""
+    days = tables.get("battery_energy", _empty("battery_energy")).sort("day")
+    figures = []
+    for column, boundary in (
+        ("round_trip_ac_percent", "ac"), ("round_trip_ac_aux_percent", "ac_aux"), ("round_trip_site_percent", "site"),
+    ):
+        value = last_known(days, column)
+        if value is not None:
+            meter = days["site_meter"].drop_nulls()[-1] if boundary == "site" else None
+            note = t("report.boundary", boundary=t(f"energy.{boundary}"), meter=f" {meter}" if meter else "")
+            figures.append(Figure(t("report.round_trip_ac"), _unit(t.number(value, 1), "%"), note))
+    return figures
 
 
 def _trend(tables: Mapping[str, pl.DataFrame], line: Mapping, t: Texts) -> list[Figure]:

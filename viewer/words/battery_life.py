@@ -12,7 +12,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "energy.ac_in": ("geladen AC", "charged AC"),
     "energy.ac_out": ("entladen AC", "discharged AC"),
     "energy.auxiliary": ("Hilfsbetriebe", "auxiliaries"),
-    "energy.round_trip": ("Wirkungsgrad: DC, AC und AC mit Hilfsbetrieben", "Round trip: DC, AC, AC with auxiliaries"),
+    "energy.round_trip": ("Wirkungsgrad je Messgrenze", "Round trip per boundary"),
     "energy.round_trip_note": (
         "Energie heraus / hinein über das letzte Fenster mit gleichem SOC am Anfang und Ende.",
         "Energy out / in over the last window that starts and ends at equal SOC.",
@@ -20,6 +20,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "energy.dc": ("DC", "DC"),
     "energy.ac": ("AC am Umrichter", "AC at the inverter"),
     "energy.ac_aux": ("AC mit Hilfsbetrieben", "AC with auxiliaries"),
+    "energy.site": ("AC am Anschlusszähler", "AC at the site meter"),
+    "energy.site_in": ("bezogen am Anschlusszähler", "drawn at the site meter"),
+    "energy.site_out": ("eingespeist am Anschlusszähler", "fed in at the site meter"),
     "energy.window": ("{efc} Vollzyklen seit {start}", "{efc} full cycles since {start}"),
     "energy.no_round_trip": ("Noch kein Wirkungsgrad bestimmt.", "No round trip determined yet."),
     "energy.availability": ("Verfügbarkeit", "Availability"),

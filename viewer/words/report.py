@@ -32,6 +32,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "by charge; by energy {energy}, by SOC {soc}",
     ),
     "report.round_trip": ("Wirkungsgrad DC", "DC round-trip efficiency"),
+    "report.round_trip_ac": ("Wirkungsgrad AC", "AC round-trip efficiency"),
+    "report.boundary": ("Grenze: {boundary}{meter}", "boundary: {boundary}{meter}"),
     "report.round_trip_note": (
         "Energie heraus / hinein an den DC-Klemmen bei gleichem SOC", "energy out / in at the DC terminals, equal SOC",
     ),
@@ -59,6 +61,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "report.finding": ("Befund", "Finding"),
     "report.offset": ("Abstand [mV]", "Offset [mV]"),
     "report.map": ("Zellen × Tage", "Cells × days"),
+    "report.no_value": ("kein Wert", "no value"),
     "report.map_caption": (
         "SAT-Spannung jeder Zelle minus Median des Systems an qualifizierten Tagen; grau: kein qualifizierter Wert.",
         "SAT voltage of every cell minus the system's median on qualified days; grey: no qualified value.",
