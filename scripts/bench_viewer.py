@@ -4,9 +4,10 @@
     .venv/bin/python scripts/bench_viewer.py --lake FOLDER   # keeps the lake there for the next time
 
 The browser is Debian's Chromium on the same machine, its cache warm. A page counts as shown when its first picture (of
-the overview: its first line of a device) is on the screen, a tab when its first picture stands and nothing loads above
-it. The answer to a zoom is the time from the last message of the browser to the data of the server, without the pause
-in which the viewer waits for the wheel to come to rest. Writes bench-results/viewer.json. Next: `bench_server.py`.
+the overview: its first line of a device) is on the screen, a tab when its first picture stands, nothing loads above it
+and the browser has painted it. The answer to a zoom is the time from the last message of the browser to the data of the
+server, without the pause in which the viewer waits for the wheel to come to rest. Writes bench-results/viewer.json.
+Next: `bench_server.py`.
 """
 
 import argparse
@@ -35,8 +36,10 @@ TABS = {
     "Degradationsanalyse": "Verlauf und Anpassung",
     "SAT-Übersicht": "Verteilung der SAT-Spannung",
 }
+OPEN_TAB = "SAT-Übersicht"
 PAUSE_MS, ANSWER_BYTES, WHEELS, SESSIONS = 120.0, 600, 40, 10
 FREED_AFTER_S = 45.0
+_PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _LOG = """
 window.__frames = []
 const Real = window.WebSocket
@@ -75,25 +78,32 @@ def pages(context: BrowserContext, root: str, query: str, sign: str, times: int)
     return found[1:]
 
 
-def tab_changes(context: BrowserContext, root: str, rounds: int) -> dict[str, list[float]]:
-    """Return per tab of PackPulse the times of its later openings; the first fills the caches and is left out."""
+def tab_changes(context: BrowserContext, root: str, rounds: int) -> tuple[dict[str, list[float]], list[float]]:
+    """Return per tab of PackPulse the times of its later openings, and the times of the first ones of all tabs.
+
+    The tab that the page opens with is loaded already at its first change.
+    """
     page = context.new_page()
     page.goto(f"{root}/?page=packpulse&device={SYSTEM}")
     page.locator(PICTURE).first.wait_for(state="visible", timeout=60_000)
     settled(page)
     found: dict[str, list[float]] = {name: [] for name in TABS}
+    first: list[float] = []
     for turn in range(rounds + 1):
         for name in found:
             begun = time.perf_counter()
             page.get_by_role("tab", name=name).click()
             area = page.locator(".ep-panel").filter(has_text=TABS[name])
             area.locator(PICTURE).first.wait_for(state="visible", timeout=60_000)
+            page.evaluate(_PAINTED)
             spent = 1000 * (time.perf_counter() - begun)
             settled(page)
             if turn:
                 found[name].append(spent)
+            elif name != OPEN_TAB:
+                first.append(spent)
     page.close()
-    return found
+    return found, first
 
 
 def zooms(context: BrowserContext, root: str) -> list[float]:
@@ -176,10 +186,11 @@ def run(server: Running, browser: Browser, times: int, say: Callable[[str], None
     note("bess", pages(context, root, f"?page=bess&device={SYSTEM}", PICTURE, times))
     note("packpulse", pages(context, root, f"?page=packpulse&device={SYSTEM}", PICTURE, times))
     note("heat_map", pages(context, root, f"?page=packpulse&device={SYSTEM}&tab=heat", PICTURE, times))
-    changes = tab_changes(context, root, max(times // 2, 2))
+    changes, openings = tab_changes(context, root, max(times // 2, 2))
     for name, values in changes.items():
         note(f"tab: {name}", values)
     note("tab", [v for values in changes.values() for v in values])
+    note("tab_first", openings)
     note("zoom_on_server", zooms(context, root))
     context.close()
     used = memory(browser, server, root)

@@ -21,6 +21,7 @@ from energy_pipeline.settings import Settings
 from viewer import stack_fixes
 from viewer.api import add_api
 from viewer.api.access import ENV_TOKEN
+from viewer.bundle import add_bundle
 from viewer.connection import add_way_back
 from viewer.security import Guard
 from viewer.shell import open_session
@@ -59,6 +60,7 @@ def create_app(
     add_api(app, store, settings, token)
     add_surface(app, store)
     add_way_back(app)
+    add_bundle(app)
     add_applications(
         {"/": lambda: open_session(store, settings)},
         app=app,

@@ -2,7 +2,7 @@
 
 Sessions live in the server. A page whose session is gone (server started anew, a laptop that slept, a line so slow that
 the session ended before the socket came) would stay on the screen and answer nothing; Panel 1.9 can only reconnect to a
-session that still lives. So the page loads again: its whole view is in the address. `connection.js` does it in the
+session that still lives. So the page loads again: its whole view is in the address. `way_back.js` does it in the
 browser; a socket that asks for a session that is gone is closed with `SESSION_ENDED` (`stack_fixes.py`).
 """
 
@@ -14,7 +14,7 @@ from fastapi import FastAPI, Response
 
 from viewer.texts import LANGUAGES, Texts
 
-PATH = "connection.js"
+PATH = "way_back.js"
 SESSION_ENDED = 4404
 _WORDS = ("lost", "failed", "reload")
 

@@ -1,7 +1,9 @@
 """One browser session: its store, selection, texts, and how work reaches the document.
 
 Data is read in threads, models are made only inside the document's own callbacks: `apply` brings a function there,
-`spawn` runs a coroutine outside the document's lock and replaces an older one of the same name.
+`spawn` runs a coroutine outside the document's lock and replaces an older one of the same name. A page is built while
+the browser still loads its scripts: what is ready when it asks for the document is part of it, the rest waits until
+the browser has drawn that.
 Next: `shell.py` (the frame around the pages) and `pages/`.
 """
 
@@ -17,6 +19,7 @@ from panel.io.state import set_curdoc
 from energy_pipeline.settings import Settings
 from viewer.catalog import Catalog
 from viewer.selection import Selection
+from viewer.stack_fixes import at_once
 from viewer.store import Store
 from viewer.texts import Texts
 
@@ -32,6 +35,7 @@ class Session:
         self.catalog = Catalog(store, settings)
         self.closed = False
         self._tasks: dict[str, asyncio.Task] = {}
+        self._drawn, self._late = False, []
 
     @property
     def texts(self) -> Texts:
@@ -54,7 +58,10 @@ class Session:
         def run() -> None:
             if future.cancelled():
                 return
-            with set_curdoc(self.doc):
+            if self._is_being_drawn():
+                self._late.append(run)
+                return
+            with set_curdoc(self.doc), at_once(self.doc):
                 try:
                     future.set_result(function())
                 finally:
@@ -65,6 +72,18 @@ class Session:
             raise asyncio.CancelledError
         self.doc.add_next_tick_callback(run)
         return await future
+
+    def drawn(self) -> None:
+        """Note that the browser has drawn the document: what waited for that reaches it now."""
+        self._drawn, late, self._late = True, self._late, []
+        for run in late:
+            self.doc.add_next_tick_callback(run)
+
+    def _is_being_drawn(self) -> bool:
+        """Return whether a browser has asked for the document and not drawn it yet: changes would cross its drawing."""
+        context = self.doc.session_context
+        session = None if context is None else context.session
+        return not self._drawn and session is not None and session.connection_count > 0
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` in the background; a running one of the same name is cancelled."""
@@ -86,6 +105,7 @@ class Session:
         """End the session: nothing more reaches the document."""
         self.closed = True
         self.cancel("")
+        self._late = []
 
     def _finished(self, name: str, task: asyncio.Task) -> None:
         if self._tasks.get(name) is task:

@@ -201,12 +201,9 @@ def open_session(store: Store, settings: Settings) -> pmui.Page:
         forget(context)
 
     pn.state.on_session_destroyed(ended)
-    pn.state.onload(lambda: _start(shell))
-    return shell.view
-
-
-def _start(shell: Shell) -> None:
+    pn.state.onload(session.drawn)
     shell.open_page()
+    return shell.view
 
 
 def _followed(selection: Selection, search: str) -> None:

@@ -5,7 +5,8 @@ does nothing otherwise. `apply_once` is called when the server is composed, neve
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import Context
 from importlib import import_module
 from typing import Any
@@ -17,6 +18,7 @@ from bokeh.util.token import get_session_id
 from bokeh.util.warnings import BokehUserWarning
 from panel.io.state import _state as State  # noqa: N812 - the class of `state`
 from panel.io.state import state
+from panel.links import Callback
 
 from viewer.connection import SESSION_ENDED
 
@@ -156,3 +158,25 @@ def _busy_watchers(page: object) -> list[Any]:
     private = getattr(state, "_param__private", None)
     watchers = getattr(private, "watchers", {}).get("busy", {}).get("value", [])
     return [w for w in watchers if getattr(getattr(w.fn, "__self__", None), "self", None) is page]
+
+
+@contextmanager
+def at_once(doc: Document) -> Iterator[None]:
+    """Panel 1.9 puts every change off while no browser has drawn the document; what is built ahead must be in it now.
+
+    For callbacks that hold the document's lock. A change put off would reach the browser in the middle of its drawing.
+    """
+    register = getattr(state, "_connected", None)
+    if register is None or register.get(doc):
+        yield
+        return
+    register[doc] = True
+    try:
+        yield
+    finally:
+        register.pop(doc, None)
+
+
+def forget_callbacks(view: object) -> None:
+    """Panel 1.9: its register keeps what a JS callback of a component names for ever; the page has its script by now."""
+    Callback.registry.pop(view, None)

@@ -19,7 +19,7 @@ VISITS = (
     ("Vergleich", ("Zahlen im Paar", "Unterschied")),
     ("BESS-Übersicht", ("SOH laut BMS", "Statistik der Signale")),
     ("Sicherheit", ("Meldungen im Zeitverlauf",)),
-    ("Energie", ("Verfügbarkeit", "Wirkungsgrad: DC, AC", "Hilfsbetriebe gegen Außentemperatur", "Grundlast")),
+    ("Energie", ("Verfügbarkeit", "Wirkungsgrad je Messgrenze", "Hilfsbetriebe gegen Außentemperatur", "Grundlast")),
     ("Zyklen", ("Rainflow", "drei Wege einig", "Klassen als Tabelle")),
     ("Kapazität", ("Kapazität gemessen", "Prognose für Lebensdauer", "Ende der Lebensdauer")),
     ("PackPulse", ("Verteilung der SAT-Spannung", "Pack 1", "Auffällige Zellen")),

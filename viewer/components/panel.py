@@ -1,10 +1,12 @@
 """A bordered area with title, note and body that loads by itself and fails alone.
 
 `fill` reads in a thread and renders in the document. A missing or broken table, an unknown signal or a reversed range
-becomes a message in this panel; the rest of the page stands.
+becomes a message in this panel, and so does a fault that nobody foresaw (its trace goes to the log); the rest of the
+page stands and fills.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -17,6 +19,7 @@ from viewer.store import TableBroken, TableMissing
 from viewer.texts import Texts
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 _CSS = """
 :host { border:1px solid color-mix(in srgb, currentColor 16%, transparent); border-radius:10px;
   padding:14px 16px 12px; background:color-mix(in srgb, currentColor 1.5%, transparent); box-sizing:border-box;
@@ -34,7 +37,7 @@ class Panel:
     """One area of a page."""
 
     def __init__(self, session: Session, title: str, note: str = "", height: int = 120) -> None:
-        self._session, self._height = session, height
+        self._session, self._title, self._height = session, title, height
         self._head = html.pane(_heading(title, note), margin=(0, 0, 8, 0))
         self._body = pn.Column(self._skeleton(), sizing_mode="stretch_width", margin=0)
         self.view = pn.Column(
@@ -55,23 +58,26 @@ class Panel:
         self._body.objects = list(objects)
 
     async def fill(self, load: Callable[[], T], render: Callable[[T], object]) -> None:
-        """Read with `load` in a thread, then show what `render` makes of it."""
-        texts, done = self._session.texts, False
-        try:
-            try:
-                data = await self._session.read(load)
-                await self._session.apply(lambda: self._show_rendered(render(data)))
-            except (TableMissing, TableBroken, UnknownSignal, EmptyWindow, NoData) as error:
-                markup = problem(error, texts)
-                await self._session.apply(lambda: self.show(html.pane(markup)))
-            done = True
-        except asyncio.CancelledError:
-            done = True
-            raise
-        finally:
-            if not done and not self._session.closed:
-                failed = html.message(texts("error.failed"), texts("error.failed_text"), "bad")
-                self._session.doc.add_next_tick_callback(lambda: self.show(html.pane(failed)))
+        """Read with `load` in a thread, then show what `render` makes of it; whatever fails ends as a message here.
+
+        Never raises but when it is cancelled: the panels filled after this one get their turn.
+        """
+        texts = self._session.texts
+        (outcome,) = await asyncio.gather(self._fill(load, render), return_exceptions=True)
+        if isinstance(outcome, (TableMissing, TableBroken, UnknownSignal, EmptyWindow, NoData)):
+            markup = problem(outcome, texts)
+        elif isinstance(outcome, Exception):
+            log.error("panel %r failed", self._title, exc_info=outcome)
+            markup = html.message(texts("error.failed"), texts("error.failed_text"), "bad")
+        elif isinstance(outcome, BaseException):
+            raise outcome
+        else:
+            return
+        await self._session.apply(lambda: self.show(html.pane(markup)))
+
+    async def _fill(self, load: Callable[[], T], render: Callable[[T], object]) -> None:
+        data = await self._session.read(load)
+        await self._session.apply(lambda: self._show_rendered(render(data)))
 
     def _show_rendered(self, rendered: object) -> None:
         self.show(*(rendered if isinstance(rendered, list | tuple) else [rendered]))

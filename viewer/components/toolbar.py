@@ -27,6 +27,8 @@ class Toolbar:
         self._bound: list[tuple[object, str]] = []
         self._row: list[object] = []
         self._custom: list[pmui.DatetimePicker] = []
+        self._span: tuple[datetime, datetime] | None = None
+        self._place, self._view = 0, None
         self._syncing = False
         self._default_range = ""
         self._report: pmui.Button | None = None
@@ -66,9 +68,7 @@ class Toolbar:
         t, selection = self._session.texts, self._session.selection
         self._default_range = default
         self.choose("range", {t(f"range.{r}"): r for r in RANGES}, selection.range or default)
-        self._custom = [self._moment("start", t("range.from"), first), self._moment("end", t("range.to"), last)]
-        self._row.extend(self._custom)
-        self._show_custom()
+        self._span, self._place = (first, last), len(self._row)
 
     def report(self, device: str) -> None:
         """Add the way to the report of the picked device, in a tab of its own."""
@@ -89,7 +89,9 @@ class Toolbar:
     @property
     def view(self) -> pn.FlexBox:
         """Return the row; it wraps on narrow screens."""
-        return wrapping_row(*self._row, margin=(2, 0, 4, 0))
+        if self._view is None:
+            self._view = wrapping_row(*self._widgets(), margin=(2, 0, 4, 0))
+        return self._view
 
     def sync(self) -> None:
         """Bring the widgets to the selection's values. Runs in the document."""
@@ -102,13 +104,19 @@ class Toolbar:
                     widget.value = value
             if self._report is not None and selection.device:
                 self._report.href = self._report_of(selection.device)
-            self._show_custom()
+            if self.view.objects != (wanted := self._widgets()):
+                self.view.objects = wanted
         finally:
             self._syncing = False
 
-    def _show_custom(self) -> None:
-        for widget in self._custom:
-            widget.visible = self._session.selection.range == "custom"
+    def _widgets(self) -> list[object]:
+        """Return the row's widgets, with from and to where the range is a custom one; they are made when needed."""
+        if self._span is None or self._session.selection.range != "custom":
+            return list(self._row)
+        if not self._custom:
+            t, (first, last) = self._session.texts, self._span
+            self._custom = [self._moment("start", t("range.from"), first), self._moment("end", t("range.to"), last)]
+        return [*self._row[: self._place], *self._custom, *self._row[self._place :]]
 
     def _bind(self, widget: object, field: str) -> None:
         self._bound.append((widget, field))

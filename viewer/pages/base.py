@@ -96,5 +96,7 @@ class DevicePage(Page):
 
 
 async def together(*work: Awaitable[None]) -> None:
-    """Run several fills side by side."""
-    await asyncio.gather(*work)
+    """Run several fills side by side. Each comes to its end; then the first fault of them is raised."""
+    for outcome in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome

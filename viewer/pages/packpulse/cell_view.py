@@ -9,7 +9,7 @@ import polars as pl
 from viewer.components import html
 from viewer.components.figures import bokeh_pane
 from viewer.components.fit_chart import Slope, fit_figure
-from viewer.components.lod_chart import ChartSpec, Line, LodChart
+from viewer.components.lod_chart import ChartData, ChartSpec, Line, LodChart
 from viewer.components.panel import NoData, Panel
 from viewer.fit_texts import slope_text, status_of
 from viewer.pages.packpulse.data import ESTABLISHED, cell_cuts, fit_of, system_cuts
@@ -54,9 +54,7 @@ class CellView:
         await self.session.apply(lambda: setattr(self._column, "objects", [p.view for p in panels]))
         await panels[0].fill(lambda: context, lambda c: self._offset(c, place, row))
         await panels[1].fill(lambda: context, lambda c: self._sat(c, row))
-        chart = self._raw(context, place)
-        if chart is not None:
-            await panels[2].fill(chart.load, chart.render)
+        await panels[2].fill(lambda: self._load_raw(context, place), lambda found: found[0].render(found[1]))
 
     def _offset(self, context: Context, place: tuple[int, int], row: int) -> list[object]:
         t, whole = self.session.texts, context.whole
@@ -93,13 +91,17 @@ class CellView:
         )
         return bokeh_pane(figure)
 
-    def _raw(self, context: Context, place: tuple[int, int]) -> LodChart | None:
+    def _load_raw(self, context: Context, place: tuple[int, int]) -> tuple[LodChart, ChartData]:
+        chart = self._raw(context, place)
+        return chart, chart.load()
+
+    def _raw(self, context: Context, place: tuple[int, int]) -> LodChart:
         device, t = context.device, self.session.texts
         signals = self.session.catalog.signals(device.name).filter(
             (pl.col("quantity") == "cell_voltage") & (pl.col("pack") == place[0]) & (pl.col("cell") == place[1])
         )
         if signals.is_empty():
-            return None
+            raise NoData(t("state.no_points"))
         row = signals.row(0, named=True)
         last = row["last_ts"] or device.last
         first = row["first_ts"] or device.first

@@ -1,5 +1,6 @@
 """The frame of PackPulse: system, pack, range, the figures on top and the tabs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -13,7 +14,7 @@ from viewer.components import html
 from viewer.components.panel import problem
 from viewer.components.toolbar import Toolbar
 from viewer.fit_texts import status_of
-from viewer.pages.base import DevicePage
+from viewer.pages.base import DevicePage, together
 from viewer.pages.packpulse.condition import Condition
 from viewer.pages.packpulse.data import (
     SatGrid,
@@ -21,14 +22,14 @@ from viewer.pages.packpulse.data import (
     fit_of,
     load_fits,
     load_grid,
-    optional,
 )
 from viewer.pages.packpulse.degradation import Degradation
 from viewer.pages.packpulse.heat_map import HeatMapTab
 from viewer.pages.packpulse.pack_trends import PackTrends
 from viewer.pages.packpulse.sat_overview import SatOverview
-from viewer.pages.packpulse.tab import Context, Tab
+from viewer.pages.packpulse.tab import Context, Read, Tab
 from viewer.selection import cell_name
+from viewer.stack_fixes import forget_callbacks
 from viewer.store import TableBroken, TableMissing
 
 TABS: dict[str, type[Tab]] = {
@@ -38,16 +39,22 @@ TABS: dict[str, type[Tab]] = {
     "degradation": Degradation,
     "condition": Condition,
 }
+# A bar alone, and the areas below it switched in the browser: tabs of panel-material-ui 0.16 that hold their content
+# build its elements anew whenever it appears, half a second for a tab with pictures.
+SHOWN, HIDDEN = {"content-visibility": "visible"}, {"content-visibility": "hidden"}
+_SHOW_JS = "; ".join(
+    f"area{i}.styles = {{'content-visibility': source.active === {i} ? 'visible' : 'hidden'}}" for i in range(len(TABS))
+)
 
 
 @dataclass(frozen=True)
 class Loaded:
     """What the header and all tabs share."""
 
-    grid: SatGrid | None
-    fits: pl.DataFrame | None
-    regimes: pl.DataFrame | None
-    health: pl.DataFrame | None
+    grid: SatGrid
+    fits: Read
+    regimes: Read
+    health: Read
 
 
 class PackPulse(DevicePage):
@@ -68,17 +75,25 @@ class PackPulse(DevicePage):
         self._cards = html.pane("", margin=(0, 0, 12, 0))
         self._current: Context | None = None
         self._tabs = {name: kind(self.session) for name, kind in TABS.items()}
+        self._areas = {
+            n: pn.Column(styles=SHOWN if n == self._tab() else HIDDEN, sizing_mode="stretch_width", margin=0)
+            for n in self._tabs
+        }
+        nothing = pn.Spacer(height=0)  # one for all tabs: another one would be drawn at each change
         self._tab_bar = pmui.Tabs(
-            *[(t(f"tab.{n}"), pn.Column(sizing_mode="stretch_width", margin=(14, 0, 0, 0))) for n in self._tabs],
+            *[(t(f"tab.{n}"), nothing) for n in self._tabs],
             active=list(TABS).index(self._tab()),
             sizing_mode="stretch_width",
-            margin=0,
+            margin=(0, 0, 14, 0),
         )
+        self._tab_bar.jscallback(active=_SHOW_JS, args={f"area{i}": a for i, a in enumerate(self._areas.values())})
         self._tab_bar.param.watch(self._tab_picked, "active")
-        return pn.Column(*self.notice(), bar.view, self._cards, self._tab_bar, sizing_mode="stretch_width", margin=0)
+        views = (*self.notice(), bar.view, self._cards, self._tab_bar, *self._areas.values())
+        return pn.Column(*views, sizing_mode="stretch_width", margin=0)
 
     async def fill(self) -> None:
         """Load what all tabs share, then the open tab."""
+        forget_callbacks(self._tab_bar)
         device = self.device()
         if device is None:
             return
@@ -87,9 +102,11 @@ class PackPulse(DevicePage):
             self._current = None
             await self.session.apply(lambda: self._show_problem(loaded))
             return
-        await self.session.apply(lambda: self._head(loaded, self.session.settings.battery_of(device.name).recent_days))
         self._current = self._context(device, loaded)
-        await self._open_tab(self._current)
+        await together(
+            self._fill_head(loaded, self.session.settings.battery_of(device.name).recent_days),
+            self._open_tab(self._current),
+        )
 
     async def changed(self, names: set[str]) -> None:
         """Follow the selection; a picked cell changes the open tab only, a tab that is loaded just appears."""
@@ -127,6 +144,8 @@ class PackPulse(DevicePage):
         index = list(TABS).index(self._tab())
         if self._tab_bar.active != index:
             self._tab_bar.active = index
+        for name, area in self._areas.items():
+            area.styles = SHOWN if name == self._tab() else HIDDEN
         if (
             self._pack_pick.value != self.session.selection.pack
             and self.session.selection.pack in self._pack_pick.options.values()
@@ -139,15 +158,14 @@ class PackPulse(DevicePage):
             grid = load_grid(store, device.name)
         except (TableMissing, TableBroken) as error:
             return problem(error, self.texts)
-        try:
-            fits = load_fits(store, device.name)
-        except TableMissing:
-            fits = None
-        except TableBroken as error:
-            return problem(error, self.texts)
         if grid is None:
             return html.message(self.texts("pack.no_sat"), self.texts("pack.no_sat_text"), "info")
-        return Loaded(grid, fits, optional(store, "regimes", device.name), optional(store, "cell_health", device.name))
+        return Loaded(
+            grid,
+            _read(lambda: load_fits(store, device.name)),
+            _read(lambda: store.frame("regimes", where={"device": device.name})),
+            _read(lambda: store.frame("cell_health", where={"device": device.name})),
+        )
 
     def _show_problem(self, markup: str) -> None:
         self._cards.object = markup
@@ -170,20 +188,23 @@ class PackPulse(DevicePage):
         )
 
     def _place(self, name: str, tab: Tab, context: Context) -> None:
-        column = self._tab_bar[list(TABS).index(name)]
+        column = self._areas[name]
         if not tab.placed or tab.context is None or tab.context.device.name != context.device.name:
             column.objects = [tab.layout(context)]
             tab.placed = True
         tab.context = context
 
-    def _head(self, loaded: Loaded, recent_days: int) -> None:
-        t, grid = self.texts, loaded.grid
+    async def _fill_head(self, loaded: Loaded, recent_days: int) -> None:
+        markup = await self.session.read(lambda: html.cards(self._figures(loaded, recent_days)))
+        await self.session.apply(lambda: self._head(loaded.grid, markup))
+
+    def _head(self, grid: SatGrid, markup: str) -> None:
         packs = sorted(set(grid.packs))
-        options = {t("pack.all"): 0, **{f"Pack {p}": p for p in packs}}
+        options = {self.texts("pack.all"): 0, **{f"Pack {p}": p for p in packs}}
         if self._pack_pick.options != options:
             pack = self.session.selection.pack
             self._pack_pick.param.update(options=options, value=pack if pack in packs else 0)
-        self._cards.object = html.cards(self._figures(loaded, recent_days))
+        self._cards.object = markup
 
     def _figures(self, loaded: Loaded, recent_days: int) -> list[html.Card]:
         t, grid = self.texts, loaded.grid
@@ -206,7 +227,7 @@ class PackPulse(DevicePage):
                 t("pack.spread_note"),
             ),
         ]
-        if loaded.fits is not None:
+        if isinstance(loaded.fits, pl.DataFrame):
             out += self._fit_figures(loaded.fits, pack)
         last = _last_qualified(own)
         out.append(
@@ -259,6 +280,16 @@ class PackPulse(DevicePage):
                 )
             )
         return out
+
+
+def _read(load: Callable[[], pl.DataFrame]) -> Read:
+    """Return the rows, None where their table does not exist, the fault where it cannot be read."""
+    try:
+        return load()
+    except TableMissing:
+        return None
+    except TableBroken as fault:
+        return fault
 
 
 def _last_qualified(grid: SatGrid) -> date | None:

@@ -1,5 +1,7 @@
 """Tab SAT overview: distribution of the cells, table of packs, cells that stand out, what explains the level."""
 
+import functools
+
 import numpy as np
 import panel as pn
 import polars as pl
@@ -37,22 +39,24 @@ class SatOverview(Tab):
 
     async def fill(self, context: Context) -> None:
         """Load all panels."""
-        t, grid = self.texts, context.grid
-        levels = cell_levels(grid, context.battery.recent_days)
-        fine = levels[np.isfinite(levels)]
+        t, grid, days = self.texts, context.grid, context.battery.recent_days
+
+        @functools.cache
+        def levels_mv() -> np.ndarray:
+            levels = cell_levels(grid, days)
+            return 1000 * levels[np.isfinite(levels)]
 
         def distribution(scaled: np.ndarray, label: str) -> object:
             if scaled.size < 2:
                 raise NoData(t("pack.no_days"))
             return bokeh_pane(histogram(scaled, t, x_label=label, y_label=t("sat.cells")))
 
-        def load_packs() -> pl.DataFrame:
-            return pack_table(grid, context.battery.recent_days)
+        def offsets_mv() -> np.ndarray:
+            return levels_mv() - np.median(levels_mv()) if levels_mv().size else levels_mv()
 
-        middle = np.median(fine) if fine.size else 0.0
-        await self._histogram.fill(lambda: 1000 * fine, lambda v: distribution(v, "SAT [mV]"))
-        await self._offsets.fill(lambda: 1000 * (fine - middle), lambda v: distribution(v, t("sat.offset_axis")))
-        await self._packs.fill(load_packs, self._render_packs)
+        await self._histogram.fill(levels_mv, lambda v: distribution(v, "SAT [mV]"))
+        await self._offsets.fill(offsets_mv, lambda v: distribution(v, t("sat.offset_axis")))
+        await self._packs.fill(lambda: pack_table(grid, days), self._render_packs)
         await self._findings.fill(lambda: context, self._render_findings)
         await self._explained.fill(lambda: self._load_explained(context), self._render_explained)
 

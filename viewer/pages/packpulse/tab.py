@@ -10,7 +10,17 @@ from energy_pipeline.settings import BatterySettings
 from viewer.catalog import DeviceInfo
 from viewer.pages.packpulse.data import SatGrid
 from viewer.session import Session
+from viewer.store import TableBroken
 from viewer.texts import Texts
+
+Read = pl.DataFrame | TableBroken | None
+
+
+def rows_of(read: Read) -> pl.DataFrame | None:
+    """Return the rows that were read; raise `TableBroken` where they could not be: in the panel that asks for them."""
+    if isinstance(read, TableBroken):
+        raise TableBroken(read.table, read.cause) from read
+    return read
 
 
 @dataclass(frozen=True)
@@ -20,13 +30,28 @@ class Context:
     device: DeviceInfo
     whole: SatGrid
     grid: SatGrid
-    fits: pl.DataFrame | None
-    regimes: pl.DataFrame | None
-    health: pl.DataFrame | None
+    read_fits: Read
+    read_regimes: Read
+    read_health: Read
     battery: BatterySettings
     pack: int
     first: date
     last: date
+
+    @property
+    def fits(self) -> pl.DataFrame | None:
+        """Fits of the system, None where the table does not exist; raises `TableBroken`."""
+        return rows_of(self.read_fits)
+
+    @property
+    def regimes(self) -> pl.DataFrame | None:
+        """Steps of the system, None where the table does not exist; raises `TableBroken`."""
+        return rows_of(self.read_regimes)
+
+    @property
+    def health(self) -> pl.DataFrame | None:
+        """Findings of the system's cells, None where the table does not exist; raises `TableBroken`."""
+        return rows_of(self.read_health)
 
     def fits_of(self, level: str, quantity: str) -> pl.DataFrame:
         """Return the fits of a level and quantity, of the picked pack where one is picked."""
