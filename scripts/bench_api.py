@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,37 +28,81 @@ from bench_server import Running, make_lake, serving
 OUT = Path("bench-results") / "api.json"
 WINDOW_DAYS, LAKE_DAYS = 30, 600
 POINTS = (6000, 3000, 2000, 1000)
+HEAD_BYTES, ROOM_BYTES = 2**14, 2**22  # of an answer: where its head ends at the latest, and what it may have at most
 
 
-class Client:
-    """One connection, one request at a time."""
+@dataclass(frozen=True)
+class Reply:
+    """An answer as it came, and the time from the first byte sent to the last one received."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    ms: float
+
+
+class Client(asyncio.BufferedProtocol):
+    """One connection, one request at a time. The socket writes into its buffer: what the client costs is small."""
 
     def __init__(self, port: int) -> None:
         self._port = port
+        self._room = memoryview(bytearray(ROOM_BYTES))
 
     async def __aenter__(self) -> "Client":
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=2**20)
+        await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._writer.close()
+        self._transport.close()
 
-    async def get(self, path: str, tag: str = "") -> tuple[int, dict[str, str], bytes]:
-        """Return status, headers and body as they came."""
+    async def get(self, path: str, tag: str = "") -> Reply:
+        """Return the answer.
+
+        Raises:
+            ConnectionError: the server closed the connection, or the answer is larger than `ROOM_BYTES`.
+        """
         condition = f"If-None-Match: {tag}\r\n" if tag else ""
         head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nAccept-Encoding: gzip\r\n{condition}\r\n"
-        self._writer.write(head.encode())
-        lines = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:] if line)}
-        body = await self._reader.readexactly(int(headers.get("content-length", 0)))
-        return int(lines[0].split()[1]), headers, body
+        self._held, self._stop = 0, 0
+        self._answer: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        begun = time.perf_counter()
+        self._transport.write(head.encode())
+        ended = await self._answer
+        return Reply(self._status, self._headers, bytes(self._room[self._start : self._stop]), 1000 * (ended - begun))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way to the server."""
+        self._transport = transport
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Return where the next bytes go; none are left if the answer is too large, which closes the connection."""
+        return self._room[self._held :]
+
+    def buffer_updated(self, count: int) -> None:
+        """Note the time when the answer is complete."""
+        self._held += count
+        if not self._stop:
+            end = bytes(self._room[: min(self._held, HEAD_BYTES)]).find(b"\r\n\r\n")
+            if end < 0:
+                return
+            lines = bytes(self._room[:end]).decode("latin-1").split("\r\n")
+            self._headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:])}
+            self._status, self._start = int(lines[0].split()[1]), end + 4
+            self._stop = self._start + int(self._headers.get("content-length", 0))
+        if self._held >= self._stop:
+            self._answer.set_result(time.perf_counter())
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell who waits."""
+        if hasattr(self, "_answer") and not self._answer.done():
+            self._answer.set_exception(error or ConnectionError("the server closed the connection"))
 
 
 async def get_json(port: int, path: str) -> dict:
     """Return one answer as an object."""
     async with Client(port) as client:
-        _, headers, body = await client.get(path)
-    return json.loads(gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body)
+        reply = await client.get(path)
+    return json.loads(gzip.decompress(reply.body) if reply.headers.get("content-encoding") == "gzip" else reply.body)
 
 
 async def measure(
@@ -64,39 +110,34 @@ async def measure(
 ) -> dict:
     """Return the figures of one scenario; `paths` gives the path of request number i."""
     port = server.port
-    begun = time.perf_counter()
     async with Client(port) as warm:
-        await warm.get(paths(0))
-    first_ms = 1000 * (time.perf_counter() - begun)
+        first_ms = (await warm.get(paths(0))).ms
     times, sizes, wrong, probes = [], [], 0, []
     numbers, running = iter(range(1, requests + 1)), True
 
-    async def work() -> None:
+    async def work(client: Client) -> None:
         nonlocal wrong
-        async with Client(port) as client:
-            for i in numbers:
-                begun = time.perf_counter()
-                status, _, body = await client.get(paths(i), tag)
-                times.append(1000 * (time.perf_counter() - begun))
-                sizes.append(len(body))
-                wrong += status not in {200, 304}
+        for i in numbers:
+            reply = await client.get(paths(i), tag)
+            times.append(reply.ms)
+            sizes.append(len(reply.body))
+            wrong += reply.status not in {200, 304}
 
-    async def probe() -> None:
-        async with Client(port) as client:
-            while running:
-                begun = time.perf_counter()
-                await client.get("/health")
-                probes.append(1000 * (time.perf_counter() - begun))
-                await asyncio.sleep(0.05)
+    async def probe(client: Client) -> None:
+        while running:
+            probes.append((await client.get("/health")).ms)
+            await asyncio.sleep(0.05)
 
-    watcher = asyncio.create_task(probe())
-    busy_before, own_before = server.cpu_ms(), time.process_time()
-    begun = time.perf_counter()
-    await asyncio.gather(*(work() for _ in range(clients)))
-    spent = time.perf_counter() - begun
-    busy_after, own = server.cpu_ms(), 1000 * (time.process_time() - own_before)
-    running = False
-    await watcher
+    async with AsyncExitStack() as connections:
+        *workers, prober = [await connections.enter_async_context(Client(port)) for _ in range(clients + 1)]
+        watcher = asyncio.create_task(probe(prober))
+        busy_before, own_before = server.cpu_ms(), time.process_time()
+        begun = time.perf_counter()
+        await asyncio.gather(*(work(client) for client in workers))
+        spent = time.perf_counter() - begun
+        busy_after, own = server.cpu_ms(), 1000 * (time.process_time() - own_before)
+        running = False
+        await watcher
     busy = None if busy_before is None or busy_after is None else round((busy_after - busy_before) / len(times), 2)
     return {
         "clients": clients, "requests": len(times), "not_ok": wrong, "p50_ms": quantile(times, 0.5),
@@ -119,9 +160,8 @@ async def run(server: Running, clients: int, requests: int) -> dict:
     meter, system = devices["meters"][0], devices["bess"][0]["name"]
     cells = f"/cell/system/{system}/degradation-3d"
     async with Client(port) as client:
-        begun = time.perf_counter()
-        tag = (await client.get(cells))[1]["etag"]
-        unprepared_ms = round(1000 * (time.perf_counter() - begun), 1)
+        unprepared = await client.get(cells)
+    tag = unprepared.headers["etag"]
     shape = await get_json(port, f"{cells}?form=matrix")
     first, last = (datetime.fromisoformat(meter[k]) for k in ("first", "last"))
     room_s = max((last - first - timedelta(days=WINDOW_DAYS + 1)).total_seconds(), 1.0)
@@ -146,7 +186,7 @@ async def run(server: Running, clients: int, requests: int) -> dict:
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "processors": os.cpu_count(), "load_average": [round(v, 1) for v in os.getloadavg()],
         "cells": shape["total_cells"], "days": len(shape["timestamps"]), "window_days": WINDOW_DAYS,
-        "degradation_3d_first_ms": unprepared_ms,
+        "degradation_3d_first_ms": round(unprepared.ms, 1),
         "scenarios": {**figures, "series_new_window_one_client": one},
     }  # fmt: skip
 

@@ -1,21 +1,19 @@
-"""One signal over one window, thinned so that no peak is lost. Pure but for the store it reads from.
+"""One signal over one window: which level, which rows. Pure but for the store it reads from.
 
 The level is the finest whose buckets number at most four times the points wanted; single readings where the window
-is short. The line is MinMaxLTTB of the means; `low` and `high` are the smallest and largest reading between a shown
-point and the next, so every extreme is in the answer. Used by the pages and by the REST API. A level of a signal is
-read, sorted and averaged once per version of its table; a window is a slice of it.
+is short. Used by the pages and by the REST API. A level of a signal is read, sorted and averaged once per version of
+its table; a window is a slice of it. How it is thinned stands in `series_thinning.py`.
 Next: `components/lod_chart.py` draws it.
 """
 
-import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
-from tsdownsample import MinMaxLTTBDownsampler
 
+from viewer.series_thinning import Columns, Thinned, thin
 from viewer.store import Store
 from viewer.wallclock import months_of
 
@@ -23,7 +21,6 @@ STEP_S = {"5min": 300, "15min": 900, "1h": 3600, "1d": 86_400}
 RAW_SPAN_S = 26 * 3600
 OVERSAMPLING = 4
 DEFAULT_HOLD_S = 900.0
-_SERIAL = itertools.count()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -33,22 +30,6 @@ class UnknownSignal(LookupError):  # noqa: N818 - named as states
 
 class EmptyWindow(ValueError):  # noqa: N818 - named as states
     """The window ends before it starts."""
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What a level holds of a signal in a window, before thinning."""
-
-    ts: np.ndarray
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    serial: int = field(default_factory=_SERIAL.__next__, compare=False)  # names what is derived from these arrays
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the four arrays; one that stands in two places counts twice."""
-        return self.ts.nbytes + self.mean.nbytes + self.low.nbytes + self.high.nbytes
 
 
 @dataclass(frozen=True)
@@ -143,15 +124,14 @@ def load_series(
     else:
         whole = _level(store, device, signal, chosen, info["kind"])
         first, stop = (int(i) for i in np.searchsorted(whole.ts, (to_us(start), to_us(end))))
-        columns = Columns(whole.ts[first:stop], whole.mean[first:stop], whole.low[first:stop], whole.high[first:stop])
+        columns = whole.window(first, stop)
         gap_us = STEP_S[chosen] * (1.5e6 if chosen != "1d" else 1.1e6)
     unit = "kW" if info["kind"] == "interval" else info["unit"]
-    picked = _chosen_points(columns.ts, columns.mean, max_points)
-    ts, mean, low, high, gaps, places = _shown(columns, picked, gap_us)
-    trace = None if whole is None else _trace(f"resolution_{chosen}", whole, first, columns, picked, places)
+    found = thin(columns, max_points, gap_us)
+    trace = None if whole is None else _trace(f"resolution_{chosen}", whole, first, found)
     return SeriesResult(
-        device, signal, unit, info["kind"], chosen, ts, mean, low, high, columns.ts.size, picked.size, gaps, start, end,
-        trace,
+        device, signal, unit, info["kind"], chosen, found.ts, found.mean, found.low, found.high, columns.ts.size,
+        found.chosen.size, found.gaps, start, end, trace,
     )  # fmt: skip
 
 
@@ -170,58 +150,8 @@ def _find_row(store: Store, device: str, signal: str) -> dict:
     return found.row(0, named=True)
 
 
-def thin(columns: Columns, max_points: int, gap_us: float) -> tuple[np.ndarray, ...]:
-    """Return (ts, mean, low, high, gaps, points shown): thinned, with a NaN point inside every visible gap."""
-    chosen = _chosen_points(columns.ts, columns.mean, max_points)
-    return *_shown(columns, chosen, gap_us)[:5], int(chosen.size)
-
-
-def _shown(
-    columns: Columns, chosen: np.ndarray, gap_us: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, np.ndarray]:
-    """Return (ts, mean, low, high, gaps, places): the chosen points, with a NaN point at the places of gaps."""
-    ts, mean = columns.ts, columns.mean
-    if ts.size == 0:
-        return ts, mean, columns.low, columns.high, 0, np.empty(0, dtype=np.int64)
-    breaks = np.flatnonzero(np.diff(ts) > gap_us)
-    low = np.fmin.reduceat(columns.low, chosen)
-    high = np.fmax.reduceat(columns.high, chosen)
-    shown = ts[chosen], mean[chosen], low, high
-    places = np.flatnonzero(np.diff(np.searchsorted(breaks, chosen)) > 0) + 1
-    if places.size:
-        nan = np.full(places.size, np.nan)
-        inserted = shown[0][places - 1] + 1, nan, nan, nan
-        shown = tuple(np.insert(a, places, b) for a, b in zip(shown, inserted, strict=True))
-    return *shown, int(breaks.size), places
-
-
-def _trace(
-    table: str, whole: Columns, first: int, columns: Columns, chosen: np.ndarray, places: np.ndarray
-) -> Trace:
-    lows, highs = (_where(v, chosen, f) + first for v, f in ((columns.low, np.fmin), (columns.high, np.fmax)))
-    return Trace(table, whole, chosen + first, lows, highs, places)
-
-
-def _where(values: np.ndarray, starts: np.ndarray, extreme: np.ufunc) -> np.ndarray:
-    """Return where each part of `values`, from one start to the next, has its extreme; its start if all is NaN."""
-    if starts.size == values.size:
-        return starts
-    part = np.repeat(np.arange(starts.size), np.diff(starts, append=values.size))
-    hits = np.flatnonzero(values == extreme.reduceat(values, starts)[part])
-    found = starts.copy()
-    found[part[hits][::-1]] = hits[::-1]  # the first of equals comes last and stays
-    return found
-
-
-def _chosen_points(ts: np.ndarray, mean: np.ndarray, max_points: int) -> np.ndarray:
-    if ts.size <= max_points:
-        return np.arange(ts.size, dtype=np.int64)
-    filled = np.where(np.isfinite(mean), mean, np.nanmean(mean) if np.isfinite(mean).any() else 0.0)
-    picked = MinMaxLTTBDownsampler().downsample(ts, filled, n_out=max_points)
-    taken = np.zeros(ts.size, dtype=bool)  # marks sort and drop repetitions at a tenth of the cost of np.unique
-    taken[picked] = True
-    taken[[0, -1]] = True
-    return np.flatnonzero(taken)
+def _trace(table: str, whole: Columns, first: int, found: Thinned) -> Trace:
+    return Trace(table, whole, found.chosen + first, found.lows + first, found.highs + first, found.places)
 
 
 def envelope_runs(result: SeriesResult, bins: int = 600) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -178,5 +178,5 @@ def at_once(doc: Document) -> Iterator[None]:
 
 
 def forget_callbacks(view: object) -> None:
-    """Panel 1.9: its register keeps what a JS callback of a component names for ever; the page has its script by now."""
+    """Panel 1.9: its register keeps for ever what a JS callback names; the page has the script by now."""
     Callback.registry.pop(view, None)

@@ -10,7 +10,8 @@ import pytest
 from energy_pipeline.settings import Settings
 from viewer import series as module
 from viewer.api.points import PIECE, points_frame, points_json
-from viewer.series import Columns, SeriesResult, load_series
+from viewer.series import SeriesResult, load_series
+from viewer.series_thinning import Columns
 from viewer.store import Store
 
 ZONE = "Europe/Berlin"

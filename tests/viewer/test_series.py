@@ -6,16 +6,16 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from viewer import series_thinning
 from viewer.series import (
-    Columns,
     EmptyWindow,
     UnknownSignal,
     choose_level,
     envelope_runs,
     load_series,
-    thin,
     to_us,
 )
+from viewer.series_thinning import Columns, thin
 from viewer.store import Store
 from viewer.wallclock import day_start, from_wall_ms, local_to_utc, to_wall, wall_ms
 
@@ -34,29 +34,29 @@ def test_no_single_reading_peak_vanishes_however_few_points_are_kept(place: int)
     data = columns(50_000)
     data.high[place], data.low[place] = 500.0, -500.0
     for points in (100, 400, 1600):
-        _, _, low, high, _, _ = thin(data, points, 1.5 * STEP_US)
-        assert np.nanmax(high) == 500.0
-        assert np.nanmin(low) == -500.0
+        found = thin(data, points, 1.5 * STEP_US)
+        assert np.nanmax(found.high) == 500.0
+        assert np.nanmin(found.low) == -500.0
 
 
 def test_thinning_keeps_first_and_last_point_and_about_the_points_wanted() -> None:
     data = columns(50_000)
-    ts, _, _, _, gaps, shown = thin(data, 1600, 1.5 * STEP_US)
-    assert ts[0] == data.ts[0]
-    assert ts[-1] == data.ts[-1]
-    assert shown <= 1602
-    assert gaps == 0
+    found = thin(data, 1600, 1.5 * STEP_US)
+    assert found.ts[0] == data.ts[0]
+    assert found.ts[-1] == data.ts[-1]
+    assert found.chosen.size <= 1602
+    assert found.gaps == 0
 
 
 def test_a_gap_breaks_the_line_and_the_envelope() -> None:
     data = columns(3000)
     data.ts[1000:] += 3 * 86_400_000_000
-    ts, mean, _, _, gaps, _ = thin(data, 500, 1.5 * STEP_US)
-    assert gaps == 1
-    assert np.isnan(mean).sum() == 1
-    broken = int(np.flatnonzero(np.isnan(mean))[0])
-    assert data.ts[999] <= ts[broken] < data.ts[1000]
-    assert np.all(np.diff(ts) > 0)
+    found = thin(data, 500, 1.5 * STEP_US)
+    assert found.gaps == 1
+    assert np.isnan(found.mean).sum() == 1
+    broken = int(np.flatnonzero(np.isnan(found.mean))[0])
+    assert data.ts[999] <= found.ts[broken] < data.ts[1000]
+    assert np.all(np.diff(found.ts) > 0)
 
 
 def test_the_envelope_holds_the_extremes_in_one_piece_per_run(store: Store, plan: object) -> None:
@@ -150,3 +150,32 @@ def test_the_way_back_takes_the_first_of_two_hours_and_moves_a_missing_one_forwa
     assert local_to_utc(missing, BERLIN) == datetime(2025, 3, 30, 1, 30, tzinfo=UTC)
     moment = datetime(2025, 7, 1, 10, 15, tzinfo=UTC)
     assert from_wall_ms(wall_ms(moment, BERLIN), BERLIN) == moment
+
+
+@pytest.mark.parametrize(("rows", "points"), [(8640, 6000), (8640, 4000), (8640, 1000), (3000, 100), (500, 600)])
+def test_the_row_of_an_extreme_is_the_first_that_holds_it(rows: int, points: int) -> None:
+    data = columns(rows)
+    rng = np.random.default_rng(5)
+    for values in (data.mean, data.low, data.high):
+        values[rng.integers(0, rows, rows // 5)] = np.nan
+        values[200:290] = np.nan
+    data.low[300:400], data.high[300:400] = -7.0, 7.0
+    found = thin(data, points, 1.5 * STEP_US)
+    stops = [*found.chosen[1:].tolist(), rows]
+    for start, stop, low, high in zip(found.chosen, stops, found.lows, found.highs, strict=True):
+        part = slice(start, stop)
+        for values, row, argument in ((data.low, low, np.nanargmin), (data.high, high, np.nanargmax)):
+            empty = np.isnan(values[part]).all()
+            assert row == start + (0 if empty else argument(values[part]))
+
+
+def test_short_and_long_parts_give_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = columns(8640)
+    data.low[::7] = np.nan
+    for points in (6000, 2500):
+        monkeypatch.setattr(series_thinning, "SHORT_PART", 10**6)
+        by_steps = thin(data, points, 1.5 * STEP_US)
+        monkeypatch.setattr(series_thinning, "SHORT_PART", 0)
+        by_parts = thin(data, points, 1.5 * STEP_US)
+        assert np.array_equal(by_steps.lows, by_parts.lows)
+        assert np.array_equal(by_steps.highs, by_parts.highs)

@@ -10,13 +10,14 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from viewer.api import cell_points
 from viewer.api.formats import Answer, dump, spliced, without_nan
 from viewer.api.models import Degradation3D, DegradationMatrix, RawVoltage, RealSatVoltage, SatMatrix
 from viewer.api.params import CellPointsQuery, CellVoltageQuery, SystemPath
 from viewer.api.responses import table_responses
+from viewer.api.route import table_router
 from viewer.api.series import LEVELS, one_series
 from viewer.api.service import Api, ApiDep
 from viewer.catalog import DeviceInfo
@@ -26,7 +27,7 @@ from viewer.wallclock import day_start
 UNITS = {"health_percentage": "%", "sat_voltage_v": "V"}
 VOLTAGE_DAYS = 7
 
-router = APIRouter(prefix="/cell/system/{s}", tags=["cells"])
+router = table_router("/cell/system/{s}", tag="cells")
 
 
 @router.get(

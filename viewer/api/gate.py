@@ -8,8 +8,7 @@ Rejected: one common queue - whoever floods it makes everybody wait.
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
-
-from fastapi import Request
+from contextlib import asynccontextmanager
 
 from viewer.api.errors import Overloaded, TooManyRequests
 
@@ -22,6 +21,15 @@ class Gate:
         self._running = 0
         self._waiting = 0
         self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    @asynccontextmanager
+    async def turn(self, client: str) -> AsyncIterator[None]:
+        """Hold a place while the block works; sending the answer needs none. Raises what `enter` raises."""
+        await self.enter(client)
+        try:
+            yield
+        finally:
+            self.leave()
 
     async def enter(self, client: str) -> None:
         """Return when it is this request's turn.
@@ -77,13 +85,3 @@ class Gate:
     def _drop_if_empty(self, client: str) -> None:
         if not self._queues[client]:
             del self._queues[client]
-
-
-async def admit(request: Request) -> AsyncIterator[None]:
-    """Hold a place at the gate while the endpoint works; sending the answer needs none."""
-    gate: Gate = request.app.state.api.gate
-    await gate.enter(request.client.host if request.client else "")
-    try:
-        yield
-    finally:
-        gate.leave()

@@ -3,19 +3,20 @@
 from typing import Annotated, Any
 
 import polars as pl
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from viewer.api.formats import Answer, dump, in_zone, rows_answer
 from viewer.api.models import Classified, DeviceDetails, Meters
 from viewer.api.params import DevicePath, FormatQuery
 from viewer.api.responses import table_responses
+from viewer.api.route import table_router
 from viewer.api.service import Api, ApiDep
 from viewer.api.table_models import SIGNAL_COLUMNS
 from viewer.catalog import DeviceInfo, natural
 
 GROUPS = {"meters": "meter", "bess": "bess", "other": "other"}
 
-router = APIRouter(tags=["devices"])
+router = table_router(tag="devices")
 
 
 @router.get("/meters", response_model=Meters, responses=table_responses(), summary="Names of all devices")

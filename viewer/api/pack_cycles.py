@@ -6,7 +6,7 @@ The packs of a system are in series, so segments are those of the whole system; 
 from typing import Annotated
 
 import polars as pl
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from viewer.api.cell_points import named_cells, points_json
 from viewer.api.cells import time_range
@@ -14,11 +14,12 @@ from viewer.api.formats import TIME_FORMAT, Answer, in_zone, rows_answer, splice
 from viewer.api.pack_models import Cycles, Cycles3D
 from viewer.api.params import DaysQuery, PackPath, SystemPath
 from viewer.api.responses import table_responses
+from viewer.api.route import table_router
 from viewer.api.service import Api, ApiDep, in_days
 from viewer.api.table_models import CYCLE_COLUMNS
 from viewer.catalog import DeviceInfo
 
-router = APIRouter(prefix="/cell/pack/{s}/{p}/cycles", tags=["packs"])
+router = table_router("/cell/pack/{s}/{p}/cycles", tag="packs")
 
 
 @router.get("", response_model=Cycles, responses=table_responses(), summary="Charges and discharges")

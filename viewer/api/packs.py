@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from viewer.api.errors import NoData
 from viewer.api.formats import Answer, dump, rows_answer, without_nan
@@ -16,12 +16,13 @@ from viewer.api.pack_models import Anomalies, Comparison, Heatmap, PackCells, Pa
 from viewer.api.pack_rows import anomaly_rows, cell_rows, fit_rows, level_rows, regime_rows
 from viewer.api.params import DaysQuery, FormatQuery, HeatmapQuery, PackPath, SystemPath
 from viewer.api.responses import table_responses
+from viewer.api.route import table_router
 from viewer.api.service import Api, ApiDep, in_days
 from viewer.pages.packpulse.data import QUANTITIES, SatGrid, load_grid, pack_series
 
 TABLES = ("signals", "sat_daily", "cell_health", "degradation_fits", "regimes")
 
-router = APIRouter(tags=["packs"])
+router = table_router(tag="packs")
 PACK = "/cell/pack/{s}/{p}"
 
 

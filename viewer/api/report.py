@@ -3,19 +3,20 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from viewer.api.errors import NoData
 from viewer.api.params import DevicePath
 from viewer.api.responses import problems
+from viewer.api.route import table_router
 from viewer.api.service import ApiDep
 from viewer.report.content import UnknownDevice
 from viewer.report.pack import make_pack
 from viewer.report.snapshot import SnapshotGone
 
-router = APIRouter(tags=["report"])
+router = table_router(tag="report")
 
 
 class ReportQuery(BaseModel):

@@ -1,13 +1,12 @@
 """Composition of the API: one call adds it to the server. No logic."""
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 
 from energy_pipeline.settings import Settings
 from viewer.api import cells, meters, operation, pack_cycles, packs, report, series
 from viewer.api.access import require_token
 from viewer.api.docs_page import add_docs
 from viewer.api.errors import add_handlers
-from viewer.api.gate import admit
 from viewer.api.service import Api, Limits
 from viewer.store import Store
 
@@ -26,15 +25,7 @@ def add_api(
     """
     app.state.api = Api(store, settings, token, limits or Limits())
     add_handlers(app)
-    app.include_router(build_router())
+    app.include_router(operation.public)
+    for part in (operation, meters, series, cells, packs, pack_cycles, report):
+        app.include_router(part.router, dependencies=[Depends(require_token)])
     add_docs(app)
-
-
-def build_router() -> APIRouter:
-    """Return the router with all endpoints; those with tables pass the gate."""
-    router = APIRouter()
-    router.include_router(operation.public)
-    router.include_router(operation.router, dependencies=[Depends(require_token)])
-    for part in (meters, series, cells, packs, pack_cycles, report):
-        router.include_router(part.router, dependencies=[Depends(require_token), Depends(admit, scope="function")])
-    return router

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import polars as pl
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from viewer import figures_of_bess, figures_of_meters
 from viewer.api.energy import REGISTERS, load_energy
@@ -19,8 +19,9 @@ from viewer.api.models import BessKpis, Bundle, Kpis, Series
 from viewer.api.params import MAX_SIGNALS, BundleQuery, SeriesQuery, WindowQuery
 from viewer.api.points import points_frame, points_json
 from viewer.api.responses import table_responses
+from viewer.api.route import table_router
 from viewer.api.service import Api, ApiDep
-from viewer.api.table_models import CAPACITY_LAST, FLEET_BATTERY
+from viewer.api.table_models import CAPACITY_LAST, ENERGY_LAST, FLEET_BATTERY
 from viewer.catalog import DeviceInfo
 from viewer.series import SeriesResult, load_series, signal_row
 from viewer.store import Store
@@ -29,7 +30,7 @@ LEVELS = tuple(f"resolution_{level}" for level in ("5min", "15min", "1h", "1d"))
 SERIES_TABLES = ("signals", "readings", *LEVELS)
 MAIN_GROUPS = ("meter", "battery", "pcs", "auxiliary")
 
-router = APIRouter(tags=["series and figures"])
+router = table_router(tag="series and figures")
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def _bess_kpis(api: Api, device: DeviceInfo, start: datetime, end: datetime) -> 
         "charge_kwh": cycles.get("charge_kwh"), "discharge_kwh": cycles.get("discharge_kwh"), **counts,
         "auxiliary_kwh": figures_of_bess.auxiliary_energy_kwh(api.store, device.name, signals, start, end),
         "alarm_hours": sum(s.hours for s in spans) if flags else None,
-        "capacity_day": day, **capacity, **_fleet(api, device.name),
+        "capacity_day": day, **capacity, **_last_energy(api, device.name), **_fleet(api, device.name),
     }  # fmt: skip
 
 
@@ -200,6 +201,14 @@ def _last_capacity(api: Api, device: str) -> tuple[Any, dict[str, Any]]:
     rows = api.rows("capacity", device, ("day", *CAPACITY_LAST)).sort("day")
     last = {c: known[-1] if len(known := rows[c].drop_nulls()) else None for c in CAPACITY_LAST}
     return rows["day"].max(), last
+
+
+def _last_energy(api: Api, device: str) -> dict[str, Any]:
+    """Return the last round trip per AC boundary, and the site meter."""
+    if not api.store.exists("battery_energy"):
+        return dict.fromkeys(ENERGY_LAST)
+    rows = api.rows("battery_energy", device, ("day", *ENERGY_LAST)).sort("day")
+    return {c: known[-1] if len(known := rows[c].drop_nulls()) else None for c in ENERGY_LAST}
 
 
 def _fleet(api: Api, device: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
@@ -44,11 +45,12 @@ YEARS = (1970, 2199)
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of the API."""
+    """Bounds of the API. `ready` requests are let in beyond those that run: a thread that is done has its next one."""
 
     rows: int = 400_000
     cache_bytes: int = 96 * 2**20
     running: int = max(2, os.cpu_count() or 2)
+    ready: int = 2
     waiting_per_client: int = 64
     waiting: int = 512
     patience_s: float = 30.0
@@ -87,7 +89,8 @@ class Api:
     def __init__(self, store: Store, settings: Settings, token: str | None, limits: Limits) -> None:
         self.store, self.settings, self.token, self.limits = store, settings, token, limits
         self.catalog = Catalog(store, settings)
-        self.gate = Gate(limits.running, limits.waiting_per_client, limits.waiting, limits.patience_s)
+        self.gate = Gate(limits.running + limits.ready, limits.waiting_per_client, limits.waiting, limits.patience_s)
+        self.workers = ThreadPoolExecutor(limits.running, thread_name_prefix="api")
         self._cache = ByteCache(limits.cache_bytes)
         # A lake that is built anew counts its versions from 0 again: tags of another run of the server never match.
         self._devices: tuple[int, list[DeviceInfo]] = (-1, [])

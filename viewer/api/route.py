@@ -1,0 +1,100 @@
+"""The way of a request to an endpoint with tables: token, parameters, turn at the gate, a thread of the API's own.
+
+FastAPI looks at an endpoint's signature anew for every request, which costs more than finding an answer that is kept.
+Here it is read once; the description at `/docs` still comes from it, and errors are those of FastAPI. Endpoints take a
+`Request`, an `ApiDep`, path parameters and one model of query parameters; what else they ask for is refused when the
+server is composed. Of the dependencies only the token's is run. Next: `gate.py`, `service.py`.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, get_type_hints
+
+from fastapi import APIRouter, Request, Response, params
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+
+from viewer.api.access import BEARER, require_token
+from viewer.api.service import Api, ApiDep
+
+Reader = Callable[[Request], Any]
+
+
+class TableRoute(APIRoute):
+    """Route of an endpoint that reads tables and is no coroutine."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        endpoint, readers = self.endpoint, _readers(self.endpoint)
+
+        async def answer(request: Request) -> Response:
+            await require_token(request, await BEARER(request))
+            arguments = _arguments(readers, request)
+            api: Api = request.app.state.api
+            async with api.gate.turn(request.client.host if request.client else ""):
+                work = partial(endpoint, **arguments)
+                return await asyncio.get_running_loop().run_in_executor(api.workers, work)
+
+        return answer
+
+
+def table_router(prefix: str = "", *, tag: str) -> APIRouter:
+    """Return a router whose endpoints read tables."""
+    return APIRouter(prefix=prefix, tags=[tag], route_class=TableRoute)
+
+
+def _readers(endpoint: Callable[..., Any]) -> dict[str, Reader]:
+    """Return for each parameter of `endpoint` what finds it in a request.
+
+    Raises:
+        TypeError: a parameter is of a kind that endpoints with tables do not have, or the endpoint is a coroutine.
+    """
+    if inspect.iscoroutinefunction(endpoint):
+        msg = f"{endpoint.__qualname__} is a coroutine; an endpoint with tables runs in a thread: write def"
+        raise TypeError(msg)
+    hints = get_type_hints(endpoint, include_extras=True)
+    return {name: _reader(endpoint, name, hints[name]) for name in inspect.signature(endpoint).parameters}
+
+
+def _reader(endpoint: Callable[..., Any], name: str, hint: Any) -> Reader:
+    if hint is Request:
+        return lambda request: request
+    if hint == ApiDep:
+        return lambda request: request.app.state.api
+    kinds = [type(m) for m in getattr(hint, "__metadata__", ())]
+    if params.Path in kinds:
+        known = TypeAdapter(hint)
+        return lambda request: _valid(known, request.path_params.get(name), ("path", name))
+    if params.Query in kinds:
+        model = TypeAdapter(hint.__origin__)
+        return lambda request: _valid(model, dict(request.query_params), ("query",))
+    msg = f"{endpoint.__qualname__}: {name} is {hint}; allowed are Request, ApiDep, a path parameter, a query model"
+    raise TypeError(msg)
+
+
+def _valid(known: TypeAdapter[Any], found: object, place: tuple[str, ...]) -> Any:
+    try:
+        return known.validate_python(found)
+    except ValidationError as error:
+        parts = error.errors(include_url=False)
+        raise RequestValidationError([{**part, "loc": (*place, *part["loc"])} for part in parts]) from error
+
+
+def _arguments(readers: dict[str, Reader], request: Request) -> dict[str, Any]:
+    """Return the arguments of the endpoint.
+
+    Raises:
+        RequestValidationError: with everything that is wrong with the parameters.
+    """
+    arguments, wrong = {}, []
+    for name, read in readers.items():
+        try:
+            arguments[name] = read(request)
+        except RequestValidationError as error:
+            wrong += error.errors()
+    if wrong:
+        raise RequestValidationError(wrong)
+    return arguments
