@@ -58,6 +58,8 @@ def test_a_tap_on_the_heat_map_opens_the_cell(tab: Tab, plan: Plan) -> None:
     text = tab.settled().text()
     cell = tab.page.url.split("cell=")[1].split("&")[0]
     assert f"{cell} · Abstand zum System" in text
+    for word in ("Letzte 7 Tage und deren Statistik", "nach Zeit gewichtet", "Median", "Abdeckung"):
+        assert word in text
 
 
 def test_zooming_in_loads_single_readings(tab: Tab) -> None:

@@ -6,6 +6,7 @@ Every function makes new models. Next: `lod_chart.py` for long series, `bars.py`
 import numpy as np
 import panel as pn
 from bokeh.models import (
+    CustomJS,
     CustomJSHover,
     CustomJSTickFormatter,
     DatetimeTickFormatter,
@@ -24,6 +25,19 @@ _HOVER_JS = (
     "return (value === null || !Number.isFinite(value)) ? '–' : "
     "value.toLocaleString(locale, {minimumFractionDigits: digits, maximumFractionDigits: digits})"
 )
+# A date needs about 85 px, an entry of a legend what its text takes: on a phone fewer stand side by side.
+_TICKS_JS = """
+if (cb_obj.inner_width > 0) {
+  const most = Math.max(2, Math.min(6, Math.floor(cb_obj.inner_width / 85)))
+  if (ticker.desired_num_ticks !== most) { ticker.desired_num_ticks = most }
+}
+"""
+_LEGEND_JS = """
+if (cb_obj.inner_width > 0) {
+  const most = Math.max(1, Math.min(columns, Math.floor(cb_obj.inner_width / width)))
+  if (legend.ncols !== most) { legend.ncols = most }
+}
+"""
 
 
 def axis_label(name: str, unit: str) -> str:
@@ -91,6 +105,7 @@ def base_figure(texts: Texts, *, height: int, x_label: str = "", y_label: str = 
     fig.yaxis.formatter = number_ticks(texts)
     if options.get("x_axis_type") == "datetime":
         fig.xaxis.formatter = date_ticks(texts)
+        fig.js_on_change("inner_width", CustomJS(code=_TICKS_JS, args={"ticker": fig.xaxis[0].ticker}))
     elif not isinstance(options.get("x_range"), list) and options.get("x_axis_type") is None:
         fig.xaxis.formatter = number_ticks(texts)
     for axis in (*fig.xaxis, *fig.yaxis):
@@ -146,6 +161,9 @@ def legend_below(fig: figure, columns: int = 4) -> None:
     legend.orientation, legend.click_policy, legend.ncols = "horizontal", "hide", columns
     legend.background_fill_alpha = legend.border_line_alpha = 0
     legend.label_text_font_size, legend.padding, legend.spacing = "12.5px", 2, 14
+    width = 45 + 7 * max(len(getattr(item.label, "value", None) or "") for item in legend.items)
+    room = CustomJS(code=_LEGEND_JS, args={"legend": legend, "columns": columns, "width": width})
+    fig.js_on_change("inner_width", room)
 
 
 def day_line(fig: figure, ms: float, color: str, text: str = "", dash: str = "dashed") -> None:

@@ -10,9 +10,15 @@ from viewer.texts import Texts
 
 
 def signal_cards(
-    f: SignalFigures, row: dict, start: datetime, end: datetime, t: Texts, limits: OperationSettings
+    f: SignalFigures,
+    row: dict,
+    start: datetime,
+    end: datetime,
+    t: Texts,
+    limits: OperationSettings,
+    digits: int | None = None,
 ) -> list[html.Card]:
-    """Return the cards of a signal's statistics."""
+    """Return the cards of a signal's statistics; `digits` decimals where the numbers' own are too few."""
     unit = "" if row["unit"] == "1" else row["unit"]
     share = f.coverage(start, end)
     level = "ok" if share >= limits.coverage_good else "warn" if share >= limits.coverage_poor else "bad"
@@ -22,11 +28,13 @@ def signal_cards(
             out.append(html.Card(t("card.register"), t.number(f.last, 1), unit, t("card.register_note")))
     else:
         out = [
-            html.Card(t("card.mean"), *t.split(t.with_unit(f.mean, unit)), t("card.mean_note")),
-            html.Card(t("card.max"), *t.split(t.with_unit(f.maximum, unit)), t("card.reading_note")),
-            html.Card(t("card.min"), *t.split(t.with_unit(f.minimum, unit)), t("card.reading_note")),
+            html.Card(t("card.mean"), *t.split(t.with_unit(f.mean, unit, digits)), t("card.mean_note")),
+            html.Card(t("card.max"), *t.split(t.with_unit(f.maximum, unit, digits)), t("card.reading_note")),
+            html.Card(t("card.min"), *t.split(t.with_unit(f.minimum, unit, digits)), t("card.reading_note")),
             html.Card(
-                t("card.median"), *t.split(t.with_unit(f.median, unit)), t("card.p95", value=t.with_unit(f.p95, unit))
+                t("card.median"),
+                *t.split(t.with_unit(f.median, unit, digits)),
+                t("card.p95", value=t.with_unit(f.p95, unit, digits)),
             ),
         ]
     return [*out, html.Card(t("card.coverage"), t.percent(share), "", t(f"coverage.{level}"), level)]

@@ -111,8 +111,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "cell.raw": ("{name} · Rohspannung", "{name} · raw voltage"),
     "cell.raw_note": (
-        "Letzte 7 Tage; hineinzoomen bis auf einzelne Messwerte.",
-        "Last 7 days; zoom in to single readings.",
+        "Letzte 7 Tage und deren Statistik; hineinzoomen bis auf einzelne Messwerte.",
+        "Last 7 days and their statistics; zoom in to single readings.",
     ),
     "cell.voltage": ("Zellspannung", "Cell voltage"),
     "fit.none": ("keine Auswertung", "no fit"),

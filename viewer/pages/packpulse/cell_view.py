@@ -11,11 +11,14 @@ from viewer.components.figures import bokeh_pane
 from viewer.components.fit_chart import Slope, fit_figure
 from viewer.components.lod_chart import ChartData, ChartSpec, Line, LodChart
 from viewer.components.panel import NoData, Panel
+from viewer.figures_of_meters import signal_figures
 from viewer.fit_texts import slope_text, status_of
+from viewer.pages.meter_cards import signal_cards
 from viewer.pages.packpulse.data import ESTABLISHED, cell_cuts, fit_of, system_cuts
 from viewer.pages.packpulse.tab import Context
 from viewer.selection import cell_name
 from viewer.session import Session
+from viewer.store import TableMissing
 from viewer.theme import SERIES
 
 RAW_DAYS = 7
@@ -54,7 +57,10 @@ class CellView:
         await self.session.apply(lambda: setattr(self._column, "objects", [p.view for p in panels]))
         await panels[0].fill(lambda: context, lambda c: self._offset(c, place, row))
         await panels[1].fill(lambda: context, lambda c: self._sat(c, row))
-        await panels[2].fill(lambda: self._load_raw(context, place), lambda found: found[0].render(found[1]))
+        await panels[2].fill(
+            lambda: self._load_raw(context, place),
+            lambda found: [*found[0].render(found[1]), html.pane(html.cards(found[2]), margin=(10, 0, 0, 0))],
+        )
 
     def _offset(self, context: Context, place: tuple[int, int], row: int) -> list[object]:
         t, whole = self.session.texts, context.whole
@@ -91,18 +97,29 @@ class CellView:
         )
         return bokeh_pane(figure)
 
-    def _load_raw(self, context: Context, place: tuple[int, int]) -> tuple[LodChart, ChartData]:
-        chart = self._raw(context, place)
-        return chart, chart.load()
+    def _load_raw(self, context: Context, place: tuple[int, int]) -> tuple[LodChart, ChartData, list[html.Card]]:
+        signal = self._signal(context, place)
+        chart = self._raw(context, signal)
+        spec, t = chart.spec, self.session.texts
+        store, limits = self.session.store, self.session.settings.operation
+        try:
+            figures = signal_figures(store, context.device.name, signal["signal"], spec.start, spec.end)
+        except TableMissing:  # readings alone: the chart has what it needs
+            return chart, chart.load(), []
+        cards = signal_cards(figures, signal, spec.start, spec.end, t, limits, digits=3)
+        return chart, chart.load(), cards
 
-    def _raw(self, context: Context, place: tuple[int, int]) -> LodChart:
+    def _signal(self, context: Context, place: tuple[int, int]) -> dict:
         device, t = context.device, self.session.texts
         signals = self.session.catalog.signals(device.name).filter(
             (pl.col("quantity") == "cell_voltage") & (pl.col("pack") == place[0]) & (pl.col("cell") == place[1])
         )
         if signals.is_empty():
             raise NoData(t("state.no_points"))
-        row = signals.row(0, named=True)
+        return signals.row(0, named=True)
+
+    def _raw(self, context: Context, row: dict) -> LodChart:
+        device, t = context.device, self.session.texts
         last = row["last_ts"] or device.last
         first = row["first_ts"] or device.first
         spec = ChartSpec(
