@@ -28,7 +28,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 OUT = Path("bench-results") / "viewer.json"
 SYSTEM, METER, DAYS = "ZHPESS232A230002", "m1", 600
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-PICTURE, LINE, LOADING = ".bk-Canvas canvas", ".dev", ".skeleton"
+PICTURE, LINE, LOADING = ".bk-Canvas canvas", ".dev", ".skeleton:visible"
 TARGETS_MS = {"first_page": 1500, "packpulse": 2000, "tab": 300, "zoom_on_server": 150}
 TABS = {
     "Pack-Trends": "Verlauf je Pack",

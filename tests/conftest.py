@@ -23,6 +23,15 @@ from energy_pipeline.resources.raw_files import RawFile, discover
 from energy_pipeline.schemas.resolution import LEVELS
 from energy_pipeline.settings import Settings, load_settings
 
+LONG = ("slow", "browser", "realdata")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests first: at the end no process works alone while the others have nothing left."""
+    long = {item.path for item in items if any(item.get_closest_marker(mark) for mark in LONG)}
+    items.sort(key=lambda item: item.path not in long)
+
+
 # Settings of whoever runs the tests must not reach them.
 for _name in ("ENERGY_SETTINGS", "METER_ROOTS", "ENERGY_LAKE"):
     os.environ.pop(_name, None)

@@ -108,7 +108,7 @@ class Tab:
         deadline = time.monotonic() + 30
         quiet = 0
         while quiet < 3 and time.monotonic() < deadline:
-            quiet = 0 if self.page.locator(".skeleton").count() else quiet + 1
+            quiet = 0 if self.page.locator(".skeleton:visible").count() else quiet + 1
             self.page.wait_for_timeout(120)
         self.page.wait_for_timeout(pause * 1000)
         return self

@@ -70,9 +70,10 @@ class LiveServer:
         with connect(url, subprotocols=["bokeh", found.group(1)], max_size=None) as ws:
             _take(ws)
             _send(ws, "PULL-DOC-REQ", {})
-            place = _LOCATION.search("".join(_take(ws)))
+            document = "".join(_take(ws))  # what was ready by now is in it already
+            place = _LOCATION.search(document)
             _send(ws, "PATCH-DOC", {"events": [_READY]})
-            visit = _listen(ws, seconds)
+            visit = _listen(ws, seconds, document)
             for query in queries[1:]:
                 change = {"kind": "ModelChanged", "model": {"id": place.group(1)}, "attr": "search", "new": query}
                 _send(ws, "PATCH-DOC", {"events": [change]})
@@ -111,9 +112,9 @@ def _take(ws: object) -> list[str]:
     return [ws.recv(timeout=30) for _ in range(3)]
 
 
-def _listen(ws: object, seconds: float) -> Visit:
-    """Take fragments until the page has its panels and the socket is quiet."""
-    deadline, patches, parts = time.monotonic() + seconds, 0, []
+def _listen(ws: object, seconds: float, before: str = "") -> Visit:
+    """Take fragments until the page, with what came before, has its panels and the socket is quiet."""
+    deadline, patches, parts = time.monotonic() + seconds, 0, [before]
     while time.monotonic() < deadline:
         try:
             fragment = ws.recv(timeout=QUIET_S)
