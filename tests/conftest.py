@@ -23,13 +23,17 @@ from energy_pipeline.resources.raw_files import RawFile, discover
 from energy_pipeline.schemas.resolution import LEVELS
 from energy_pipeline.settings import Settings, load_settings
 
-LONG = ("slow", "browser", "realdata")
+LONG = ("slow", "realdata")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with long tests first: at the end no process works alone while the others have nothing left."""
+    """Files with long tests first, so that no process is left alone at the end; those with a browser last.
+
+    Playwright leaves an event loop in its process, in which `asyncio.run` of later tests would fail.
+    """
     long = {item.path for item in items if any(item.get_closest_marker(mark) for mark in LONG)}
-    items.sort(key=lambda item: item.path not in long)
+    browser = {item.path for item in items if item.get_closest_marker("browser")}
+    items.sort(key=lambda item: 2 if item.path in browser else 0 if item.path in long else 1)
 
 
 # Settings of whoever runs the tests must not reach them.

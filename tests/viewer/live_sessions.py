@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 from energy_pipeline.settings import Settings
 from viewer.app import create_app
 
-QUIET_S = 0.6
+QUIET_S = 0.4
 _LOCATION = re.compile(r'"name":\s*"panel.models.location.Location",\s*"id":\s*"([^"]+)"')
 _READY = {
     "kind": "MessageSent",
