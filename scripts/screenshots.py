@@ -58,8 +58,13 @@ def wait_for(address: str, seconds: float = 60) -> None:
 def take(page: Page, address: str, name: str, query: str) -> None:
     """Open a page, let it settle, and save its picture."""
     page.goto(f"{address}/{query}")
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(4000)
+    page.locator(".ep-panel").first.wait_for(state="attached", timeout=60_000)
+    page.wait_for_function("() => !window.Bokeh.documents.some((doc) => !doc.is_idle)", timeout=60_000)
+    for _ in range(100):
+        page.wait_for_timeout(300)
+        if not page.locator(".skeleton:visible").count():
+            break
+    page.wait_for_timeout(2000)
     page.screenshot(path=OUT / f"{name}.png")
 
 
