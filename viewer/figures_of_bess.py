@@ -173,7 +173,7 @@ def _availability(rows: pl.DataFrame, month: pl.Expr, zone: ZoneInfo) -> pl.Data
             .alias("worst_day"),
             pl.col("data_share").mean(),
         )
-        .with_columns(pl.when(pl.col("days") > 0).then("hours_lost").alias("hours_lost"))
+        .with_columns(pl.when(pl.col("days") > 0).then(name).alias(name) for name in ("hours_lost", "days_below"))
     )
 
 

@@ -139,3 +139,10 @@ def test_interval_energy_becomes_mean_power_of_its_quarter_hours(tmp_path: Path)
     write_table(tmp_path, "resolution_15min", pl.DataFrame(rows))
     found = quarter_power(Store(Settings(lake=str(tmp_path))), "m9", "kwh", NOON, NOON + timedelta(hours=1))
     assert found.select("ts", "power_kw").rows() == [(NOON, 2.0)]
+
+
+def test_days_without_known_availability_are_neither_good_nor_bad() -> None:
+    schema = {"day": pl.Date, "availability": pl.Float64, "data_share": pl.Float64}
+    rows = pl.DataFrame({"day": [date(2024, 1, 1)], "availability": [None], "data_share": [None]}, schema=schema)
+    found = availability_whole(rows, ZoneInfo("UTC"))
+    assert (found["availability"], found["hours_lost"], found["days_below"]) == (None, None, None)

@@ -98,7 +98,8 @@ class EnergyParts:
         return [
             html.Card(
                 t("energy.availability"), t.percent(whole["availability"], 2), "",
-                f"{t('energy.hours_lost')}: {t.number(whole['hours_lost'], 1)}", "warn" if below else "ok",
+                f"{t('energy.hours_lost')}: {t.number(whole['hours_lost'], 1)}",
+                "none" if below is None else "warn" if below else "ok",
             ),
             html.Card(t("energy.days_below"), t.number(below, 0), "", t("pack.of", n=rows.height)),
             html.Card(t("energy.data_share"), t.percent(whole["data_share"], 1)),
