@@ -18,7 +18,7 @@ from energy_pipeline.work import FLEET_TABLE, fleet_numbers
 
 READS = (
     "resolution_1d", "meter_daily", "capacity", "degradation_fits", "cell_health", "regimes", "battery_days",
-    "alarm_events",
+    "alarm_events", "battery_energy", "charge_cycles",
 )
 
 

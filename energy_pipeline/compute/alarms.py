@@ -5,6 +5,8 @@ cleared. A change from one code to another ends one event and begins the next. M
 joined again by the device's table. Next: `battery_days.py`, which counts the hours.
 """
 
+from datetime import datetime
+
 import numpy as np
 import polars as pl
 
@@ -89,3 +91,13 @@ def build_alarm_events(ctx: DeviceContext, alarm_spans: pl.DataFrame) -> pl.Data
     )
     day = local_days(events["start_ts"].dt.timestamp("us").to_numpy(), ctx.zone)
     return ALARM_EVENTS.conform(events.with_columns(day.alias("day")).sort("start_ts", "signal"))
+
+
+def hours_set(events: pl.DataFrame, start: datetime, end: datetime) -> float:
+    """Return how long at least one event (`start_ts`, `end_ts`) stood within [start, end) [h]; overlaps count once."""
+    inside = events.filter((pl.col("end_ts") > start) & (pl.col("start_ts") < end)).sort("start_ts")
+    begin = inside["start_ts"].clip(start, None).dt.timestamp("us").to_numpy()
+    stop = inside["end_ts"].clip(None, end).dt.timestamp("us").to_numpy()
+    reached = np.maximum.accumulate(stop) if len(stop) else stop
+    fresh = np.maximum(begin, np.concatenate(([np.iinfo(np.int64).min], reached[:-1]))) if len(begin) else begin
+    return float(np.maximum(stop - fresh, 0).sum()) / 3.6e9

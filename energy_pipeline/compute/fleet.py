@@ -5,11 +5,11 @@ Next: `viewer/pages/overview.py`, which shows it.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from energy_pipeline.compute.alarms import alarm_signals
+from energy_pipeline.compute.alarms import alarm_signals, hours_set
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.schemas.operation import FLEET_SUMMARY
 
@@ -26,7 +26,7 @@ def build_fleet_row(ctx: DeviceContext, tables: Mapping[str, pl.DataFrame]) -> p
     Args:
         ctx: the device and its signals.
         tables: its rows of `resolution_1d`, `meter_daily`, `capacity`, `degradation_fits`, `cell_health`, `regimes`,
-            `battery_days`, `alarm_events`.
+            `battery_days`, `alarm_events`, `battery_energy`, `charge_cycles`.
     """
     signals = ctx.signals
     last = signals["last_ts"].max()
@@ -92,10 +92,44 @@ def _battery(
         "cells_with_finding": int(health["finding"].is_not_null().sum()),
         "regimes": int((regimes["kind"] == "operating_regime").sum()),
         "temperature_max_30d_c": hot,
-        "alarm_hours_30d": _alarm_hours(ctx, recent),
+        "alarm_hours_30d": _alarm_hours(ctx, tables["alarm_events"]),
         "availability_30d": _availability(tables["battery_days"]),
         "alarms_open": int(tables["alarm_events"]["ongoing"].sum()) if alarm_signals(ctx) else None,
+        **_energy(ctx, tables["battery_energy"]),
+        **_held(ctx, tables["charge_cycles"], _last(daily, ctx.names("soc"))),
     }
+
+
+def _first_day(ctx: DeviceContext) -> date:
+    """Return the first local day of the window that ends with the device's last reading."""
+    last: datetime = ctx.signals["last_ts"].max()  # type: ignore[assignment]
+    return last.astimezone(ctx.zone).date() - timedelta(days=WINDOW_DAYS - 1)
+
+
+def _energy(ctx: DeviceContext, days: pl.DataFrame) -> dict[str, object]:
+    """Return what went in and out in the last days: at the DC terminals, where these are not measured at the inverter."""
+    if days.is_empty():
+        return {}
+    recent = days.filter(pl.col("day") >= _first_day(ctx))
+    for boundary in ("dc", "ac"):
+        into, out = recent[f"{boundary}_in_kwh"], recent[f"{boundary}_out_kwh"]
+        if into.null_count() < len(into) or out.null_count() < len(out):
+            return {"charged_kwh_30d": _sum(into), "discharged_kwh_30d": _sum(out), "energy_boundary": boundary}
+    return {}
+
+
+def _held(ctx: DeviceContext, cycles: pl.DataFrame, soc: float | None) -> dict[str, object]:
+    """Return the DC energy of a full discharge, from the deep ones of the last days, and what is left of it at `soc`."""
+    battery = ctx.battery
+    deep = cycles.filter(
+        (pl.col("kind") == "discharge") & (pl.col("day") >= _first_day(ctx))
+        & (pl.col("delta_soc") >= battery.capacity_soc_points)
+        & (pl.min_horizontal("coverage_current", "coverage_voltage") >= battery.anchor_coverage)
+    ) if len(cycles) else cycles
+    whole = (100.0 * deep["energy_kwh"] / deep["delta_soc"]).drop_nulls().median()
+    if whole is None:
+        return {}
+    return {"energy_full_kwh": whole, "energy_held_kwh": None if soc is None else whole * soc / 100.0}
 
 
 def _availability(days: pl.DataFrame) -> float | None:
@@ -118,7 +152,11 @@ def _latest(frame: pl.DataFrame, column: str) -> float | None:
     return None if known.is_empty() else float(known[-1])
 
 
-def _alarm_hours(ctx: DeviceContext, recent: pl.DataFrame) -> float | None:
-    """Hours with a flag set: the time integral of a 0/1 flag; codes count by the share of time they differ from 0."""
-    flags = recent.filter(pl.col("signal").is_in(ctx.names("alarm_flag")))
-    return None if flags.is_empty() else float(flags["integral"].sum()) / 3600.0
+def _alarm_hours(ctx: DeviceContext, events: pl.DataFrame) -> float | None:
+    """Return how long a flag or an error code was set in the last days [h]; None where none of them has a reading."""
+    end: datetime | None = ctx.signals["last_ts"].max()  # type: ignore[assignment]
+    known = ctx.signals.filter(pl.col("signal").is_in(alarm_signals(ctx)))["last_ts"].max()
+    if end is None or known is None:
+        return None
+    start = end - timedelta(days=WINDOW_DAYS)
+    return hours_set(events, start, end) if known > start else None  # type: ignore[operator]

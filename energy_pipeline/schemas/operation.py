@@ -41,9 +41,14 @@ FLEET_SUMMARY = Table(
         Column("cells_with_finding", pl.Int32, "cells with a finding in cell_health"),
         Column("regimes", pl.Int32, "operating regimes found"),
         Column("temperature_max_30d_c", F, "highest cell temperature of the last 30 days", "°C"),
-        Column("alarm_hours_30d", F, "time with an alarm flag set in the last 30 days", "h"),
+        Column("alarm_hours_30d", F, "time with an alarm flag or error code set in the last 30 days", "h"),
         Column("availability_30d", F, "time with data and without an alarm over time with data, last 30 days", "1"),
         Column("alarms_open", pl.Int32, "alarm flags and error codes that the last reading still shows as set"),
+        Column("charged_kwh_30d", F, "energy put into the battery in the last 30 days of data", "kWh"),
+        Column("discharged_kwh_30d", F, "energy taken out of the battery in the last 30 days of data", "kWh"),
+        Column("energy_boundary", pl.String, "where these two are measured: dc (terminals) or ac (inverter)"),
+        Column("energy_full_kwh", F, "DC energy of a full discharge: median of energy / change of SOC, 30 days", "kWh"),
+        Column("energy_held_kwh", F, "energy_full_kwh × last state of charge; depends on the BMS", "kWh"),
     ),
 )
 

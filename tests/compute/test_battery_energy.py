@@ -11,6 +11,7 @@ from meter_rows import context as meter_context
 from meter_rows import energy, gauge
 from plants import START, Charger, context, microseconds, signals_table
 
+from energy_pipeline.assets.fleet import READS
 from energy_pipeline.compute.auxiliary_fit import build_auxiliary_fit
 from energy_pipeline.compute.auxiliary_meters import meter_of
 from energy_pipeline.compute.battery_days import build_battery_days
@@ -268,8 +269,7 @@ def test_the_fleet_shows_availability_of_the_last_days_and_open_alarms() -> None
     h = np.arange(0, 48, 1 / 6)
     flag = ("alarm_flag", series("fa1_smokeflag", h, ((h >= 12) & (h < 24)).astype(float)))
     ctx, readings = with_more(plant, {"fa1_smokeflag": flag})
-    names = ("resolution_1d", "meter_daily", "capacity", "degradation_fits", "cell_health", "regimes", "alarm_events")
-    tables = {n: TABLES[n].empty() for n in names} | {"battery_days": days_of(ctx, readings)}
+    tables = {n: TABLES[n].empty() for n in READS} | {"battery_days": days_of(ctx, readings)}
     row = build_fleet_row(ctx, tables).to_dicts()[0]
     assert row["availability_30d"] == pytest.approx(0.75, abs=2e-3)
     assert row["alarms_open"] == 0
