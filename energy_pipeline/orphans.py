@@ -37,8 +37,8 @@ def close_orphans(instance: DagsterInstance) -> list[str]:
 def _process_of(instance: DagsterInstance, run: DagsterRun, started_s: float) -> tuple[int | None, float]:
     """Process that executes a run here, and a time at which it existed [s since 1970]; None where it is not known."""
     host, _, pid = run.tags.get(PROCESS_TAG, "").rpartition(":")
-    if host == socket.gethostname() and pid.isdigit():
-        return int(pid), started_s
+    if host:  # on another machine the same number is another process: its run is left to that machine
+        return (int(pid) if host == socket.gethostname() and pid.isdigit() else None), started_s
     if run.status != DagsterRunStatus.STARTED or not isinstance(instance.run_launcher, DefaultRunLauncher):
         return None, started_s  # another launcher runs it elsewhere, and watches it itself
     for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT):

@@ -8,8 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance, DagsterRunStatus, SensorResult, SkipReason, build_sensor_context
+from dagster import (
+    DagsterInstance,
+    DagsterRunStatus,
+    MetadataValue,
+    SensorResult,
+    SkipReason,
+    build_sensor_context,
+)
+from dagster._core.events import EngineEventData
 
+from energy_pipeline import orphans
 from energy_pipeline.build import build_definitions
 from energy_pipeline.orphans import PROCESS_TAG, lives, process_tag
 from energy_pipeline.partitions import DEVICE_TAG, DEVICES, register_devices
@@ -173,6 +182,22 @@ def test_a_run_of_a_command_that_was_killed_gives_its_device_free(
     assert [r.partition_key for r in result.run_requests] == ["m1"]
     assert instance.get_run_by_id(dead.run_id).status == DagsterRunStatus.FAILURE
     assert instance.get_run_by_id(alive.run_id).status == DagsterRunStatus.STARTED
+
+
+def test_a_run_on_another_machine_is_left_to_that_machine(
+    site: SiteResource, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "DefaultRunLauncher", type(instance.run_launcher))
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    pid = ended.stdout.decode().strip()
+    job = build_definitions(site).resolve_job_def("ingest_job")
+    tags = {DEVICE_TAG: "m1", PROCESS_TAG: f"another-machine:{pid}"}
+    run = instance.create_run_for_job(job, status=DagsterRunStatus.STARTED, tags=tags)
+    instance.report_engine_event("Executing steps in process", run, EngineEventData({"pid": MetadataValue.text(pid)}))
+    result = tick(site, instance)
+    assert isinstance(result, SensorResult)
+    assert [r.partition_key for r in result.run_requests] == ["m2"]
+    assert instance.get_run_by_id(run.run_id).status == DagsterRunStatus.STARTED
 
 
 def test_a_lake_that_has_gone_is_waited_for_and_not_begun_anew(
