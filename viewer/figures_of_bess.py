@@ -3,12 +3,14 @@
 Pure but for the store. Used by the BESS page and by the API.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from energy_pipeline.compute.alarms import hours_set
 from energy_pipeline.compute.auxiliary_meters import auxiliary_meters, meter_energies, sum_of_meters
 from viewer.store import Store, TableMissing
 from viewer.wallclock import day_start
@@ -101,6 +103,23 @@ def alarm_timeline(store: Store, device: str, flags: list[str], start: datetime,
         Alarm(r["signal"], r["start_ts"], r["end_ts"], r["value"], r["ended_by"], r["ongoing"])
         for r in inside.iter_rows(named=True)
     ]
+
+
+def hours_with_alarm(found: Sequence[Alarm], start: datetime, end: datetime) -> float:
+    """Return how long at least one of the alarms stood within a window [h], as `fleet_summary.alarm_hours_30d` does."""
+    schema = {"start_ts": pl.Datetime("us", "UTC"), "end_ts": pl.Datetime("us", "UTC")}
+    spans = {"start_ts": [a.start for a in found], "end_ts": [a.end for a in found]}
+    return hours_set(pl.DataFrame(spans, schema=schema), start, end)
+
+
+def alarm_hours(
+    store: Store, device: str, signals: pl.DataFrame, start: datetime, end: datetime
+) -> float | None:
+    """Return the hours with a flag or an error code set inside a window; None without such signals."""
+    flags = signals.filter(pl.col("quantity") == "alarm_flag")["signal"].to_list()
+    if not flags and signals.filter(pl.col("quantity") == "error_code").is_empty():
+        return None
+    return hours_with_alarm(alarm_timeline(store, device, flags, start, end), start, end)
 
 
 def auxiliary_energy_kwh(

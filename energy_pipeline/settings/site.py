@@ -50,8 +50,13 @@ class OperationSettings(Model):
     )
     webhook_timeout_s: float = Field(5.0, gt=0, le=60, description="longest wait for one answer [s]")
     webhook_attempts: int = Field(3, ge=1, le=10, description="attempts per alert and run, with growing pauses")
-    fresh_warn_h: float = Field(48.0, gt=0, description="`readings` without a load for so long are shown as late [h]")
+    fresh_warn_h: float = Field(
+        48.0, gt=0, description="`readings` without a load, a device without a reading for so long are shown as late [h]"
+    )
     fresh_fail_h: float = Field(96.0, gt=0, description="and as overdue [h]")
+    archive_days: float = Field(
+        30.0, gt=0, description="a lake whose newest reading is older is an archive, not one gone silent [days]"
+    )
     coverage_good: float = Field(0.9, gt=0, le=1, description="share of the time with data that is shown as good [1]")
     coverage_poor: float = Field(0.5, ge=0, le=1, description="and below which it is shown as poor [1]")
     reports: str = Field(

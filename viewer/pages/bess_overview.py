@@ -25,6 +25,7 @@ from viewer.figures_of_bess import (
     auxiliary_energy_kwh,
     cycle_figures,
     group_statistics,
+    hours_with_alarm,
     last_values,
 )
 from viewer.pages.base import DevicePage, together
@@ -134,7 +135,7 @@ class BessOverview(DevicePage):
             note = t("bess.aux_share", share=t.percent(share, 1)) if share is not None else ""
             out.append(html.Card(t("bess.auxiliary"), *t.split(t.with_unit(auxiliary, "kWh")), note))
         if found is not None:
-            hours = sum(a.hours_within(*window) for a in found)
+            hours = hours_with_alarm(found, *window)
             note, level = (t("bess.alarm_spans", n=len(found)), "bad") if found else (t("status.no_alarm"), "ok")
             out.append(html.Card(t("bess.alarms"), t.number(hours, 1), "h", note, level))
         return out

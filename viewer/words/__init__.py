@@ -1,9 +1,10 @@
 """The words of the screen by subject: `key: (German, English)`. One key stands in one dictionary only."""
 
-from viewer.words import battery, battery_life, codes, common, meters, packpulse, quality, report
+from viewer.words import battery, battery_life, codes, common, meters, overview, packpulse, quality, report
 
 PARTS = (
     common.WORDS,
+    overview.WORDS,
     meters.WORDS,
     battery.WORDS,
     battery_life.WORDS,
