@@ -8,6 +8,7 @@ may bring the API's token instead. Every answer carries headers that forbid fram
 import base64
 import binascii
 import hmac
+import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ HEADERS = (
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z._-]+)(?::[0-9]{1,5})?", re.IGNORECASE)
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -57,7 +59,7 @@ class Guard:
             return 400, "unknown host; start the viewer with this name as --host"
         origin = headers.get("origin")
         writes = scope["type"] == "websocket" or scope.get("method") not in SAFE_METHODS
-        if writes and origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        if writes and origin is not None and _host_and_port(origin) != headers["host"].lower():
             return 403, "foreign origin"
         if self._expected is None:
             return None
@@ -86,7 +88,17 @@ class Guard:
 
 
 def _host_of(header: str) -> str:
-    return (urlsplit(f"//{header}").hostname or "").lower()
+    """Return the name or address in a Host header, nothing where it is no host."""
+    found = HOST.fullmatch(header.strip())
+    return found[1].strip("[]").lower() if found else ""
+
+
+def _host_and_port(origin: str) -> str:
+    """Return host and port of an Origin header, nothing where it has none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # a bracket without its other
+        return ""
 
 
 def _with_headers(send: Send) -> Send:

@@ -20,6 +20,12 @@ PATHS = (
     f"/cell/pack/{BESS}/1/degradation-timeline",
 )  # fmt: skip
 
+DAY_NAMES = {"start", "end", "as_of"}
+NEEDED = {
+    "/series": {"device": "m1", "signal": "pf"}, "/bundle": {"device": "m1"}, "/kpis": {"device": "m1"},
+    "/bess_kpis": {"device": BESS}, "/cell/system/{s}/raw-voltage-plot": {"pack": 1, "cell": 1},
+}  # fmt: skip
+
 
 @pytest.mark.parametrize(
     ("path", "status", "error", "words"),
@@ -127,6 +133,71 @@ def test_a_table_that_cannot_be_read_is_503_and_named(settings: Settings, tmp_pa
     assert broken.status_code == 503
     assert broken.json()["error"] == "table_broken"
     assert "sat_daily" in broken.json()["detail"]
+
+
+def test_a_log_that_cannot_be_read_is_503_in_the_report_too(settings: Settings, tmp_path: Path) -> None:
+    settings = copied(settings, tmp_path)
+    client = TestClient(create_app(settings), base_url=BASE)
+    for file in (Path(settings.lake) / "meter_daily" / "_delta_log").glob("*.json"):
+        file.write_text("no log")
+    for path in ("/report/m1", "/report/m1?as_of=2100-01-01", "/kpis?device=m1"):
+        broken = client.get(path)
+        assert (broken.status_code, broken.json()["error"]) == (503, "table_broken"), path
+        assert "meter_daily" in broken.json()["detail"]
+
+
+def test_the_first_and_the_last_day_of_the_calendar_are_refused_or_answered(client: TestClient) -> None:
+    seen = 0
+    for path, operation in client.get("/openapi.json").json()["paths"].items():
+        dates = [p["name"] for p in operation.get("get", {}).get("parameters", []) if p["name"] in DAY_NAMES]
+        known = path.replace("{m}", "m1").replace("{s}", BESS).replace("{p}", "1")
+        for name in dates:
+            for day in ("0001-01-01", "0001-01-02", "9999-12-30", "9999-12-31"):
+                answer = client.get(known, params={**NEEDED.get(path, {}), name: day})
+                assert answer.status_code in {200, 404, 422}, (known, name, day, answer.text)
+                seen += 1
+    assert seen > 60
+
+
+def test_a_report_of_a_year_that_cannot_be_names_the_years_that_can(client: TestClient) -> None:
+    answer = client.get("/report/m1?as_of=9999-12-31")
+    assert (answer.status_code, answer.json()["error"]) == (422, "invalid_parameter")
+    assert "2199" in answer.json()["detail"]
+
+
+HOSTS = (
+    "[", "[::1", "a]b", "]", "[]", "[::1]evil", "127.0.0.1/evil", "evil@127.0.0.1", "127.0.0.1:port", ":", "",
+    "127.0.0.1 evil", "127.0.0.1#", "[::ffff:127.0.0.1", "\xff",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_host_that_is_no_host_is_refused(client: TestClient, host: str) -> None:
+    assert client.get("/health", headers={"host": host.encode("latin-1")}).status_code == 400
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:5006", "LOCALHOST", "[::1]", "[::1]:5006"])
+def test_a_host_of_this_machine_is_let_in(client: TestClient, host: str) -> None:
+    assert client.get("/health", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "[", "null", "", "http://127.0.0.1:5006@evil.example"])
+def test_an_origin_that_is_none_may_not_write(client: TestClient, origin: str) -> None:
+    assert client.post("/cache/clear", headers={"origin": origin}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/surface/view", f"/surface/view?device={BESS}&pack=99", f"/surface/view?device={BESS}&pack=x",
+        f"/surface/view?device={BESS}&pack=-1", f"/surface/view?device={BESS}&first=2024-10-10&last=2024-09-20",
+        "/surface/view?device=m1", "/components/nothing", "/components/../x", "/?bokeh-session-id=nothing",
+        "/?page=%00&device=..", "/static/nothing.js", "/nothing", "/cell", "/report", "/%ff", "/ws",
+    ],
+)  # fmt: skip
+def test_no_address_beside_the_api_is_a_server_error(settings: Settings, path: str) -> None:
+    lenient = TestClient(create_app(settings), base_url=BASE, raise_server_exceptions=False)
+    assert lenient.get(path).status_code < 500
 
 
 def test_a_plus_that_was_not_escaped_is_understood(client: TestClient) -> None:

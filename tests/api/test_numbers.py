@@ -3,13 +3,18 @@
 import statistics
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
+from fastapi.testclient import TestClient
 
 from energy_pipeline.settings import Settings
-from tests.api.conftest import table
+from tests.api.conftest import BASE, copied, table
+from tests.viewer.lake_condition import ALARM_H
+from tests.viewer.lake_factory import write_table
 from viewer.api import energy, models, pack_models
+from viewer.app import create_app
 from viewer.series import load_series
 from viewer.store import Store
 
@@ -195,6 +200,45 @@ def test_bess_kpis_equal_the_tables(get: Get, settings: Settings, plan: object) 
     assert answer["coulombic_percent"] is None
     assert answer["cells_falling"] == 1
     models.BessKpis.model_validate(answer)
+
+
+def test_alarm_hours_are_those_of_the_bess_page_inside_the_window(get: Get, plan: object) -> None:
+    day = plan.dates[-2]
+
+    def hours(**window: object) -> float:
+        return get("/bess_kpis", device=plan.bess, **window)["alarm_hours"]
+
+    assert hours() == pytest.approx(ALARM_H)  # to the second, where 5-minute buckets would say more
+    assert hours(start=f"{day}T08:30:05Z", end=f"{day}T09:00:05Z") == pytest.approx(0.5)
+    assert hours(end=day) == 0
+
+
+def test_an_error_code_alone_counts_as_an_alarm(settings: Settings, tmp_path: Path, plan: object) -> None:
+    spoilt = copied(settings, tmp_path)
+    signals = table(spoilt.lake, "signals").filter(pl.col("quantity") != "alarm_flag")
+    code = signals.filter(pl.col("device") == plan.bess).head(1)
+    code = code.with_columns(signal=pl.lit("pcs1_err"), quantity=pl.lit("error_code"))
+    write_table(Path(spoilt.lake), "signals", pl.concat([signals, code]))
+    events = table(spoilt.lake, "alarm_events")
+    names = {"signal": pl.lit("pcs1_err"), "quantity": pl.lit("error_code"), "value": pl.lit(17.0)}
+    write_table(Path(spoilt.lake), "alarm_events", events.with_columns(**names))
+    answer = TestClient(create_app(spoilt), base_url=BASE).get("/bess_kpis", params={"device": plan.bess})
+    assert answer.json()["alarm_hours"] == pytest.approx(ALARM_H)
+
+
+def test_the_level_of_packs_and_cells_rests_on_as_many_days_as_the_setting_says(
+    settings: Settings, plan: object
+) -> None:
+    short = settings.model_copy(update={"battery": settings.battery.model_copy(update={"recent_days": 3})})
+    client = TestClient(create_app(short), base_url=BASE)
+    rows = table(short.lake, "sat_daily").filter(pl.col("qualified") & (pl.col("pack") == 2))
+    last = rows["day"].unique().sort()[-3:]
+    level = rows.filter(pl.col("day").is_in(last.implode())).group_by("cell").agg(pl.col("sat_voltage_v").median())
+    known = level.sort("cell")["sat_voltage_v"]
+    cells = client.get(f"/cell/pack/{plan.bess}/2/cells").json()["cells"]
+    assert [c["sat_voltage_v"] for c in cells] == pytest.approx(known.to_list())
+    packs = client.get(f"/cell/system/{plan.bess}/comparison").json()["packs"]
+    assert packs[1]["mean"] == pytest.approx(known.mean())
 
 
 def test_pack_answers_equal_the_tables(get: Get, settings: Settings, plan: object) -> None:

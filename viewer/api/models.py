@@ -152,7 +152,9 @@ class _BessWindow(BaseModel):
     charge_count: int | None = Field(description="charges that end in the window")
     discharge_count: int | None = Field(description="discharges that end in the window")
     auxiliary_kwh: float | None = Field(description="energy of the auxiliaries in the window [kWh]")
-    alarm_hours: float | None = Field(description="time of 5-min buckets with a flag set, in the window [h]")
+    alarm_hours: float | None = Field(
+        description="time with a flag or an error code set, inside the window, each signal counted (`alarm_events`) [h]"
+    )
     capacity_day: date | None = Field(description="day of the figures of capacity")
 
 

@@ -10,16 +10,17 @@ from viewer.api.models import SatPoint, TimeRange
 Fit = rows.row_model("Fit", "degradation_fits", rows.FIT_COLUMNS)
 Cycle = rows.row_model("Cycle", "charge_cycles", rows.CYCLE_COLUMNS)
 Regime = rows.row_model("Regime", "regimes", rows.REGIME_COLUMNS)
+RECENT = "the last qualified days, as many as the setting `battery.recent_days` says (30)"
 CELL_FIELDS = {
     "name": (str, Field(description="name of the cell", examples=["P1C24"])),
-    "sat_voltage_v": (float | None, Field(description="SAT voltage, median of the last 30 qualified days [V]")),
+    "sat_voltage_v": (float | None, Field(description=f"SAT voltage, median of {RECENT} [V]")),
     "sat_index_percent": (float | None, Field(description="SAT index of the last day that has one [%]")),
 }
 CellRow = rows.row_model("CellRow", "cell_health", rows.CELL_COLUMNS, **CELL_FIELDS)
 
 
 class PackLevel(BaseModel):
-    """SAT voltages of a pack's cells: medians of the last 30 qualified days, and what stands out."""
+    """SAT voltages of a pack's cells: medians of the last qualified days (`battery.recent_days`), and what stands out."""
 
     pack: int
     cells: int = Field(description="cells of the pack")

@@ -30,7 +30,8 @@ def level_rows(api: Api, system: str, grid: SatGrid) -> pl.DataFrame:
     )
     trend = fit_rows(api, system, "pack").filter(pl.col("quantity") == "sat_index_percent")
     trend = trend.select(_PACK, "slope_per_year", "slope_low", "slope_high", "verdict")
-    rows = pack_table(grid).join(_index_of_packs(grid), on="pack", how="left")
+    days = api.settings.battery_of(system).recent_days
+    rows = pack_table(grid, days).join(_index_of_packs(grid), on="pack", how="left")
     rows = rows.join(per_pack, on="pack", how="left").join(trend, on="pack", how="left")
     return rows.with_columns(pl.col("cells_with_finding").fill_null(0)).select(LEVEL_COLUMNS).sort("pack")
 
@@ -46,7 +47,7 @@ def _index_of_packs(grid: SatGrid) -> pl.DataFrame:
 
 def cell_rows(api: Api, device: DeviceInfo, pack: int, grid: SatGrid) -> pl.DataFrame:
     """Return one row per cell of a pack: `cell_health` with SAT voltage and SAT index."""
-    level = cell_levels(grid)
+    level = cell_levels(grid, api.settings.battery_of(device.name).recent_days)
     rows = []
     for i, (p, c) in enumerate(grid.places):
         known = np.flatnonzero(np.isfinite(grid.index[i]))

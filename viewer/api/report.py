@@ -11,7 +11,7 @@ from viewer.api.errors import NoData
 from viewer.api.params import DevicePath
 from viewer.api.responses import problems
 from viewer.api.route import table_router
-from viewer.api.service import ApiDep
+from viewer.api.service import YEARS, ApiDep
 from viewer.report.content import UnknownDevice
 from viewer.report.pack import make_pack
 from viewer.report.snapshot import SnapshotGone
@@ -25,7 +25,10 @@ class ReportQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     lang: Literal["de", "en"] = Field("de", description="language of the report")
-    as_of: date | None = Field(None, description="tables as of the end of that day (UTC); default: the present ones")
+    as_of: date | None = Field(
+        None, ge=date(YEARS[0], 1, 1), le=date(YEARS[1], 12, 31),
+        description="tables as of the end of that day (UTC); default: the present ones",
+    )  # fmt: skip
     download: bool = Field(False, description="true: offered as a file instead of shown")
 
 

@@ -28,6 +28,10 @@ from viewer.store import Store
 
 LEVELS = tuple(f"resolution_{level}" for level in ("5min", "15min", "1h", "1d"))
 SERIES_TABLES = ("signals", "readings", *LEVELS)
+BESS_TABLES = (
+    "signals", "fleet_summary", "capacity", "charge_cycles", "battery_energy", "alarm_events", "resolution_5min",
+    "resolution_1h",
+)  # fmt: skip
 MAIN_GROUPS = ("meter", "battery", "pcs", "auxiliary")
 
 router = table_router(tag="series and figures")
@@ -94,8 +98,7 @@ def bess_kpis(api: ApiDep, request: Request, query: Annotated[WindowQuery, Query
     """Energy, cycles, auxiliaries and alarms of the window; state, capacity and verdicts as the tables hold them."""
     device = api.device(query.name, bess=True)
     start, end = api.window(device, query)
-    tables = ("signals", "fleet_summary", "capacity", "charge_cycles", "resolution_5min", "resolution_1h")
-    return api.respond(request, query, tables, lambda: one_row_answer(_bess_kpis(api, device, start, end)))
+    return api.respond(request, query, BESS_TABLES, lambda: one_row_answer(_bess_kpis(api, device, start, end)))
 
 
 def one_series(
@@ -182,14 +185,12 @@ def _bess_kpis(api: Api, device: DeviceInfo, start: datetime, end: datetime) -> 
     signals = api.catalog.signals(device.name)
     cycles = figures_of_bess.cycle_figures(api.store, device.name, start, end)
     counts = {k: None if cycles.get(k) is None else int(cycles[k]) for k in ("charge_count", "discharge_count")}
-    flags = signals.filter(pl.col("quantity") == "alarm_flag")["signal"].to_list()
-    spans = figures_of_bess.alarms(api.store, device.name, flags, start, end)
     day, capacity = _last_capacity(api, device.name)
     return {
         "device": device.name, "start": _at(start, device), "end": _at(end, device),
         "charge_kwh": cycles.get("charge_kwh"), "discharge_kwh": cycles.get("discharge_kwh"), **counts,
         "auxiliary_kwh": figures_of_bess.auxiliary_energy_kwh(api.store, device.name, signals, start, end),
-        "alarm_hours": sum(s.hours for s in spans) if flags else None,
+        "alarm_hours": figures_of_bess.alarm_hours(api.store, device.name, signals, start, end),
         "capacity_day": day, **capacity, **_last_energy(api, device.name), **_fleet(api, device.name),
     }  # fmt: skip
 

@@ -4,7 +4,7 @@ Next: `content.py`, which asks for them.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -14,6 +14,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import Settings
+from viewer.store import TableBroken
 
 
 class SnapshotGone(LookupError):  # noqa: N818 - named as states
@@ -28,27 +29,36 @@ class Version:
     written: datetime
 
 
+def _commits(table: DeltaTable) -> list[tuple[int, datetime]]:
+    """Return (version, when it was written) of every commit that the log still names, in order."""
+    return sorted((c["version"], datetime.fromtimestamp(c["timestamp"] / 1000, UTC)) for c in table.history())
+
+
 class Snapshot:
     """All tables at one moment: the newest version of each that was written by then."""
 
     def __init__(self, settings: Settings, as_of: date | None = None) -> None:
-        """Find the versions of the end of `as_of` (UTC); of the present where it is None."""
+        """Find the versions of the end of `as_of` (UTC); of the present where it is None.
+
+        Raises:
+            SnapshotGone: no table had been written by then.
+            TableBroken: the log of a table cannot be read.
+        """
         self.settings, self.as_of = settings, as_of
         self._options = dict(settings.storage_options) or None
-        until = None if as_of is None else datetime.combine(as_of + timedelta(days=1), datetime.min.time(), UTC)
         self.versions: dict[str, Version] = {}
         self._tables: dict[str, DeltaTable] = {}
         earliest: list[datetime] = []
         for name in TABLES:
             try:
                 table = DeltaTable(f"{settings.lake.rstrip('/')}/{name}", storage_options=self._options)
+                commits = _commits(table)
             except TableNotFoundError:
                 continue
-            commits = sorted(
-                (c["version"], datetime.fromtimestamp(c["timestamp"] / 1000, UTC)) for c in table.history()
-            )
-            earliest.append(commits[0][1])
-            known = [c for c in commits if until is None or c[1] < until]
+            except (DeltaError, OSError) as error:
+                raise TableBroken(name, str(error).splitlines()[0]) from error
+            earliest += [written for _, written in commits[:1]]
+            known = [c for c in commits if as_of is None or c[1].date() <= as_of]
             if known:
                 self.versions[name] = Version(*known[-1])
                 self._tables[name] = table
@@ -79,7 +89,12 @@ class Snapshot:
         return table
 
     def read(self, name: str, device: str) -> pl.DataFrame:
-        """Return a device's rows of a table in the order of its key; none where the table did not exist."""
+        """Return a device's rows of a table in the order of its key; none where the table did not exist.
+
+        Raises:
+            SnapshotGone: files of that version are no longer there.
+            TableBroken: they are there, of the present version, and cannot be read.
+        """
         schema = TABLES[name]
         try:
             table = self._at(name)
@@ -87,7 +102,11 @@ class Snapshot:
                 return schema.empty()
             self._check_files(name, table, device)
             rows = pl.scan_delta(table).filter(pl.col("device") == device).collect()
-        except (DeltaError, OSError, pl.exceptions.ComputeError) as error:
+        except FileNotFoundError as error:
+            raise SnapshotGone(self._gone(name)) from error
+        except (DeltaError, OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            if self.as_of is None:
+                raise TableBroken(name, str(error).splitlines()[0]) from error
             raise SnapshotGone(self._gone(name)) from error
         known = [c for c in schema.column_names if c in rows.columns]
         missing = [pl.lit(None, schema.polars_schema[c]).alias(c) for c in schema.column_names if c not in known]
