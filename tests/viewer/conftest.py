@@ -133,7 +133,10 @@ class Tab:
 @pytest.fixture(scope="session")
 def context(chromium: object) -> Iterator[object]:
     """Return a browser context whose cache all tests share."""
-    made = chromium.new_context(viewport={"width": 1400, "height": 1500}, accept_downloads=True)
+    made = chromium.new_context(
+        viewport={"width": 1400, "height": 1500}, accept_downloads=True,
+        reduced_motion="reduce",  # else every waiting panel's shimmer is drawn by the processor that it waits for
+    )
     yield made
     made.close()
 

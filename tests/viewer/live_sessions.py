@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import uvicorn
@@ -58,8 +59,11 @@ class LiveServer:
         self._server.should_exit = True
         self._thread.join(15)
 
-    def visit(self, *queries: str, seconds: float = 20.0) -> "Visit":
-        """Open a page, go to each further address as the browser's history does, and close it."""
+    def visit(self, *queries: str, seconds: float = 20.0, filled: Callable[[], bool] = lambda: True) -> "Visit":
+        """Open a page, go to each further address as the browser's history does, and close it.
+
+        A page is left when its socket is quiet and `filled` says so too, or when the time is up.
+        """
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{queries[0]}", timeout=30) as answer:
             page = html.unescape(answer.read().decode())
         found = TOKEN.search(page)
@@ -73,11 +77,11 @@ class LiveServer:
             document = "".join(_take(ws))  # what was ready by now is in it already
             place = _LOCATION.search(document)
             _send(ws, "PATCH-DOC", {"events": [_READY]})
-            visit = _listen(ws, seconds, document)
+            visit = _listen(ws, seconds, filled, document)
             for query in queries[1:]:
                 change = {"kind": "ModelChanged", "model": {"id": place.group(1)}, "attr": "search", "new": query}
                 _send(ws, "PATCH-DOC", {"events": [change]})
-                visit = _listen(ws, seconds)
+                visit = _listen(ws, seconds, filled)
             return visit
 
 
@@ -112,7 +116,7 @@ def _take(ws: object) -> list[str]:
     return [ws.recv(timeout=30) for _ in range(3)]
 
 
-def _listen(ws: object, seconds: float, before: str = "") -> Visit:
+def _listen(ws: object, seconds: float, filled: Callable[[], bool], before: str = "") -> Visit:
     """Take fragments until the page, with what came before, has its panels and the socket is quiet."""
     deadline, patches, parts = time.monotonic() + seconds, 0, [before]
     while time.monotonic() < deadline:
@@ -120,7 +124,7 @@ def _listen(ws: object, seconds: float, before: str = "") -> Visit:
             fragment = ws.recv(timeout=QUIET_S)
         except TimeoutError:
             text = "".join(parts)
-            if "ep-panel" in text or 'class=\\"msg' in text:
+            if ("ep-panel" in text or 'class=\\"msg' in text) and filled():
                 break
             continue
         except ConnectionClosed:

@@ -65,7 +65,7 @@ def test_an_unforeseen_fault_in_one_panel_leaves_no_other_loading(
     tab: str, cell: str, place: object, name: str, hit: set[str],
 ) -> None:  # fmt: skip
     monkeypatch.setattr(place, name, _raises)
-    _visit(settings, f"?page=packpulse&tab={tab}&cell={cell}", filled)
+    _visit(settings, f"?page=packpulse&tab={tab}&cell={cell}", filled, "failed", _titles(hit))
     assert {title for title, state in filled.items() if state == "failed"} == _titles(hit)
     assert {title for title, state in filled.items() if state == "loading"} == set()
 
@@ -99,7 +99,7 @@ def cracked(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def test_a_broken_table_is_a_message_on_the_panels_that_show_it(
     cracked: Callable[[str], Settings], filled: dict[str, str], table: str, tab: str, hit: set[str]
 ) -> None:
-    _visit(cracked(table), f"?page=packpulse&tab={tab}", filled)
+    _visit(cracked(table), f"?page=packpulse&tab={tab}", filled, "message", _titles(hit))
     messages = {title for title, state in filled.items() if state == "message"}
     assert _titles(hit) <= messages
     assert "content" in filled.values()
@@ -110,7 +110,12 @@ def _titles(keys: set[str]) -> set[str]:
     return {DE(key, name=CELL) for key in keys}
 
 
-def _visit(settings: Settings, query: str, filled: dict[str, str]) -> None:
+def _visit(settings: Settings, query: str, filled: dict[str, str], state: str, titles: set[str]) -> None:
+    """Open a page and stay until these panels are in this state and nothing loads, a minute at most."""
+
+    def ended() -> bool:
+        return all(filled.get(title) == state for title in titles) and "loading" not in filled.values()
+
     with LiveServer(settings) as server:
-        server.visit(query)
+        server.visit(query, seconds=60, filled=ended)
     assert filled
