@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -56,6 +57,11 @@ def _instance():
     home.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(home.resolve())
     return DagsterInstance.get()
+
+
+def _home_exists() -> bool:
+    """True where there is a Dagster instance to look into: `status` begins none."""
+    return Path(os.environ.get("DAGSTER_HOME", str(Path.cwd() / ".dagster_home"))).is_dir()
 
 
 @main.command()
@@ -117,14 +123,14 @@ def devices(ctx: click.Context, settings_file: str | None, roots: str | None, la
 @ROOTS
 @LAKE
 def status(settings_file: str | None, roots: str | None, lake: str | None) -> None:
-    """Show devices, what is due, failing checks and the size of the lake, without a running server."""
+    """Show devices, what is due or given up, the last runs, failing checks and the lake's size; no server is needed."""
     from energy_pipeline.resources.raw_files import discover
-    from energy_pipeline.show import print_status
-    from energy_pipeline.work import plan_work
+    from energy_pipeline.show_status import print_status, read_status
 
     site, settings = _site(settings_file, roots, lake)
     found = discover(settings)
-    print_status(OUT, site.lake(), settings, found, plan_work(site.lake(), settings, found.devices, time.time()))
+    with _instance() if _home_exists() else nullcontext() as instance:
+        print_status(OUT, site.lake(), settings, found, read_status(site.lake(), settings, found, instance))
 
 
 @main.command()
@@ -155,10 +161,16 @@ def verify(settings_file: str | None, roots: str | None, lake: str | None, only:
 def view(settings_file: str | None, lake: str | None, host: str, port: int) -> None:
     """Open the viewer on the finished tables (read-only)."""
     from viewer.app import serve
+    from viewer.environment import AccessUnclear
+
+    def say(_address: str) -> None:
+        OUT.print(f"viewer on http://{host}:{port} (end with Ctrl+C)", highlight=False)
 
     _, settings = _site(settings_file, None, lake)
-    OUT.print(f"viewer on http://{host}:{port} (end with Ctrl+C)", highlight=False)
-    serve(settings, host=host, port=port)
+    try:
+        serve(settings, host=host, port=port, say=say)
+    except AccessUnclear as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()
@@ -250,6 +262,7 @@ def report(
     from viewer.report.content import UnknownDevice
     from viewer.report.pack import make_pack, write_pack
     from viewer.report.snapshot import Snapshot, SnapshotGone
+    from viewer.store import TableBroken
 
     _, settings = _site(settings_file, None, lake)
     day = None if as_of is None else as_of.date()
@@ -261,7 +274,7 @@ def report(
             started = time.monotonic()
             folder = write_pack(make_pack(settings, name, day, lang), out)
             OUT.print(f"{folder / 'report.html'} ({time.monotonic() - started:.1f} s)", highlight=False, soft_wrap=True)
-    except (SnapshotGone, UnknownDevice) as error:
+    except (SnapshotGone, TableBroken, UnknownDevice) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         msg = f"cannot write below {out}: {error.strerror or error}; choose another --out"

@@ -47,6 +47,7 @@ def write_reports(context: OpExecutionContext, site: SiteResource) -> None:
     """Write one pack per device; a device whose report fails is named, and does not keep the others from theirs."""
     from viewer.report.pack import make_pack, write_pack
     from viewer.report.snapshot import Snapshot, SnapshotGone
+    from viewer.store import TableBroken
 
     settings = site.settings()
     if not settings.operation.reports:
@@ -56,7 +57,7 @@ def write_reports(context: OpExecutionContext, site: SiteResource) -> None:
     for device in Snapshot(settings).devices():
         try:
             folder = write_pack(make_pack(settings, device, lang=settings.operation.report_language), out)
-        except (SnapshotGone, OSError) as error:
+        except (SnapshotGone, TableBroken, OSError) as error:
             failed.append(f"{device}: {error}")
             continue
         context.log.info(f"{device}: {folder / 'report.html'}")

@@ -4,7 +4,6 @@
 """
 
 import os
-import secrets
 import webbrowser
 from collections.abc import Callable
 
@@ -20,9 +19,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from energy_pipeline.settings import Settings
 from viewer import stack_fixes
 from viewer.api import add_api
-from viewer.api.access import ENV_TOKEN
 from viewer.bundle import add_bundle
 from viewer.connection import add_way_back
+from viewer.environment import Access
 from viewer.security import Guard
 from viewer.shell import open_session
 from viewer.store import Store
@@ -30,14 +29,6 @@ from viewer.surface import add_surface
 
 TITLE = "Energie-Leitstand"
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
-ENV_HOSTS, ENV_USER, ENV_PASSWORD, ENV_SECRET = (
-    "ENERGY_VIEWER_HOSTS",
-    "ENERGY_VIEWER_USER",
-    "ENERGY_VIEWER_PASSWORD",
-    "ENERGY_VIEWER_SECRET",
-)
-
-
 SESSION_LIFETIME_S, SESSION_CHECK_S = 15.0, 10.0
 
 
@@ -50,14 +41,17 @@ def create_app(
     """Return the server for one lake: the pages at `/`, the REST API beside them, described at `/docs`.
 
     A session without a socket lives `session_lifetime_s`, so that a short loss of the network keeps the view.
+
+    Raises:
+        AccessUnclear: the environment says only by half who may read.
     """
+    access = Access.read(os.environ)
     stack_fixes.apply_once()
     silence(EMPTY_LAYOUT)
     pn.extension("tabulator", notifications=False, console_output="disable")
     store = Store(settings)
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None)
-    token = os.environ.get(ENV_TOKEN) or None
-    add_api(app, store, settings, token)
+    add_api(app, store, settings, access.token)
     add_surface(app, store)
     add_way_back(app)
     add_bundle(app)
@@ -66,13 +60,13 @@ def create_app(
         app=app,
         title=TITLE,
         sign_sessions=True,
-        secret_key=os.environ.get(ENV_SECRET, secrets.token_hex(32)).encode(),
+        secret_key=access.secret.encode(),
         unused_session_lifetime_milliseconds=round(1000 * session_lifetime_s),
         check_unused_sessions_milliseconds=round(1000 * session_check_s),
     )
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
-    extra = tuple(h.strip() for h in os.environ.get(ENV_HOSTS, "").split(",") if h.strip())
-    app.add_middleware(Guard, hosts=(*LOCAL_HOSTS, *hosts, *extra), credentials=_credentials(), token=token)
+    known = (*LOCAL_HOSTS, *hosts, *access.hosts)
+    app.add_middleware(Guard, hosts=known, credentials=access.credentials, token=access.token)
     app.state.store = store
     return app
 
@@ -94,8 +88,3 @@ def serve(
         webbrowser.open(url)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", workers=1, ws="auto")
     uvicorn.Server(config).run()
-
-
-def _credentials() -> tuple[str, str] | None:
-    user, password = os.environ.get(ENV_USER), os.environ.get(ENV_PASSWORD)
-    return (user, password) if user and password else None

@@ -5,14 +5,17 @@ import base64
 from collections.abc import Iterator
 
 import pytest
+from click.testing import CliRunner
 from fastapi.testclient import TestClient
 
+from energy_pipeline.cli import main
 from energy_pipeline.settings import Settings
 from tests.api.conftest import BASE
 from tests.viewer.conftest import start_viewer
 from viewer.api.errors import Overloaded, TooManyRequests
 from viewer.api.gate import Gate
 from viewer.app import create_app
+from viewer.environment import Access, AccessUnclear
 
 TOKEN, USER, PASSWORD = "ENERGY_API_TOKEN", "ENERGY_VIEWER_USER", "ENERGY_VIEWER_PASSWORD"
 UNUSUAL = "s3cret-t\u00f6ken"
@@ -180,3 +183,47 @@ def test_an_endpoint_that_fails_gives_its_turn_back(client: TestClient) -> None:
     for _ in range(20):
         assert client.get("/series?device=m1&signal=nothing").status_code == 404
     assert client.get("/series?device=m1&signal=pf").status_code == 200
+
+
+SET = {USER: "anna", PASSWORD: "geheim", TOKEN: "abc", "ENERGY_VIEWER_SECRET": "0123456789abcdef"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({PASSWORD: None}, (USER, PASSWORD, "set both, or neither")),
+        ({USER: None}, (USER, PASSWORD, "set both, or neither")),
+        ({PASSWORD: ""}, (PASSWORD, "empty", "unset")),
+        ({USER: " "}, (USER, "empty")),
+        ({USER: "", PASSWORD: ""}, (USER, "empty")),
+        ({USER: "anna:b"}, (USER, "colon")),
+        ({TOKEN: ""}, (TOKEN, "empty")),
+        ({"ENERGY_VIEWER_SECRET": ""}, ("ENERGY_VIEWER_SECRET", "empty")),
+        ({"ENERGY_VIEWER_SECRET": "short"}, ("ENERGY_VIEWER_SECRET", "5 characters", "16", "openssl rand")),
+    ],
+)
+def test_a_server_does_not_start_where_it_is_said_by_half_who_may_read(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str | None], words: tuple[str, ...]
+) -> None:
+    for name, value in (SET | changed).items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    with pytest.raises(AccessUnclear) as refused:
+        create_app(settings)
+    assert all(word in str(refused.value) for word in words), refused.value
+    shown = CliRunner().invoke(main, ["view", "--lake", settings.lake])
+    assert shown.exit_code == 1
+    assert words[0] in shown.output
+    assert "Traceback" not in shown.output
+    assert "geheim" not in shown.output
+
+
+def test_what_is_said_in_full_is_taken_and_nothing_said_is_open_to_this_machine() -> None:
+    full = Access.read(SET)
+    assert (full.credentials, full.token, full.secret) == (("anna", "geheim"), "abc", "0123456789abcdef")
+    one, two = Access.read({}), Access.read({})
+    assert (one.credentials, one.token) == (None, None)
+    assert len(one.secret) == len(two.secret) == 64
+    assert one.secret != two.secret

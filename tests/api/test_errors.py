@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from fastapi.testclient import TestClient
 
+from energy_pipeline.cli import main
 from energy_pipeline.settings import Settings
 from tests.api.conftest import BASE, copied
 from tests.viewer.lake_factory import Plan
@@ -144,6 +146,9 @@ def test_a_log_that_cannot_be_read_is_503_in_the_report_too(settings: Settings, 
         broken = client.get(path)
         assert (broken.status_code, broken.json()["error"]) == (503, "table_broken"), path
         assert "meter_daily" in broken.json()["detail"]
+    told = CliRunner().invoke(main, ["report", "--system", "m1", "--lake", settings.lake, "--out", str(tmp_path / "o")])
+    assert told.exit_code == 1
+    assert "meter_daily cannot be read" in told.output
 
 
 def test_the_first_and_the_last_day_of_the_calendar_are_refused_or_answered(client: TestClient) -> None:

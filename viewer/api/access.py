@@ -10,8 +10,8 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from viewer.api.errors import Unauthorised
+from viewer.environment import ENV_TOKEN
 
-ENV_TOKEN = "ENERGY_API_TOKEN"  # noqa: S105 - the name of the variable
 BEARER = HTTPBearer(auto_error=False, description=f"needed where the server was started with {ENV_TOKEN}")
 
 

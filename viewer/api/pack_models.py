@@ -20,7 +20,7 @@ CellRow = rows.row_model("CellRow", "cell_health", rows.CELL_COLUMNS, **CELL_FIE
 
 
 class PackLevel(BaseModel):
-    """SAT voltages of a pack's cells: medians of the last qualified days (`battery.recent_days`), and what stands out."""
+    """SAT voltages of a pack's cells, medians of the last qualified days (`battery.recent_days`); what stands out."""
 
     pack: int
     cells: int = Field(description="cells of the pack")
