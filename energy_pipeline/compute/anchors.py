@@ -14,6 +14,7 @@ from energy_pipeline.compute.battery_series import Float
 from energy_pipeline.settings import BatterySettings
 
 FULL, EMPTY_END = 1, -1
+LOOK_BACK_S = 47 * 3600.0  # `unseen_before_s` knows 48 h; a longer rest without SOC may hide anything
 
 
 def with_true_charge(charge_cycles: pl.DataFrame) -> pl.DataFrame:
@@ -43,13 +44,15 @@ def highest_cell(cycles: pl.DataFrame, sat_voltage: pl.DataFrame) -> pl.DataFram
 def mark_anchors(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
     """Add `anchor`: 1 at a full end, −1 at an empty end, 0 elsewhere.
 
-    The month's end-of-charge level is the 75th percentile of `top_v` over its charges of at least 20 SOC points.
+    The month's end-of-charge level is the 75th percentile of `top_v` over its charges of at least 20 SOC points. No
+    full end lies below the voltage of a full charge: a month of partial charges has a level, and no full end.
     """
     # Without SOC a charge cannot be told to be partial; its voltage alone decides then.
     deep = pl.col("delta_soc").is_null() | (pl.col("delta_soc") >= battery.qualified_delta_soc)
     real = (pl.col("kind") == "charge") & deep
     level = pl.col("top_v").filter(real).quantile(0.75, "linear").over("month")
     full = real & (pl.col("top_v") >= level - battery.anchor_full_mv / 1000.0)
+    full &= pl.col("top_v") >= battery.voltage("full_median_cell_v")
     empty = (pl.col("kind") == "discharge") & (pl.col("cell_min_end_v") <= battery.voltage("empty_cell_v"))
     return cycles.with_columns(
         pl.when(full).then(FULL).when(empty).then(EMPTY_END).otherwise(0).fill_null(0).alias("anchor")
@@ -62,7 +65,7 @@ def anchored_charges(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataF
     Columns: `day` it ends, `kind`, `q_ah`, `hours`, `swing` of SOC, and `zero_known`, whether a zero of the current was
     read at rest for every segment of it.
 
-    A way counts when current covers its segments, SOC does not change between them, and it is not too long.
+    A way counts when current covers its segments, nothing moves between them (`_sound`), and it is not too long.
     """
     anchor = cycles["anchor"].to_numpy()
     at = np.flatnonzero(anchor)
@@ -99,12 +102,28 @@ def capacity_of_soc(values: pl.DataFrame, least: int) -> float | None:
 
 
 def _sound(way: pl.DataFrame, battery: BatterySettings) -> bool:
-    """Return whether nothing is missing between the first end of `way` and its last."""
+    """Return whether nothing is missing between the first end of `way` and its last.
+
+    Between two segments SOC must stand still; where it is not known, the current must be seen at rest all the while.
+    """
     hours = (way["end_ts"][-1] - way["end_ts"][0]).total_seconds() / 3600.0
     if hours > battery.anchor_max_h or (way["coverage_current"][1:] < battery.anchor_coverage).any():
         return False
-    gap = (way["soc_start"] - way["soc_end"].shift(1)).abs()[1:].drop_nulls()
-    return not bool((gap > battery.anchor_soc_gap).any())
+    gap = soc_gaps(way)[1:]
+    if (gap > battery.anchor_soc_gap).any():
+        return False
+    blind = ~np.isfinite(gap)
+    wait = (way["start_ts"] - way["end_ts"].shift(1)).dt.total_seconds()[1:].to_numpy()
+    if (wait[blind] > LOOK_BACK_S).any():
+        return False
+    unseen = way["unseen_before_s"].fill_null(np.inf).to_numpy()[1:][blind]
+    return bool(unseen.sum() <= (1.0 - battery.anchor_coverage) * float(way["duration_s"][1:].sum()))
+
+
+def soc_gaps(cycles: pl.DataFrame) -> Float:
+    """Return how far SOC moved between each segment and the one before it [points]; NaN where it is not known."""
+    gap = (cycles["soc_start"] - cycles["soc_end"].shift(1)).abs()
+    return gap.cast(pl.Float64).fill_null(np.nan).to_numpy()
 
 
 def rolling_capacity(values: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:

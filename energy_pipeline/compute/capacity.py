@@ -56,6 +56,8 @@ def build_capacity(
         (100.0 * median / ctx.battery.nameplate_ah).alias("soh_nameplate_percent"),
         (100.0 * median / pl.lit(first, pl.Float64)).alias("soh_first_percent"),
         pl.when(pl.col("q_anchor_ah").is_null()).then(pl.col("reason").fill_null("no_segment")).alias("reason"),
+        pl.when(pl.col("round_trip_percent").is_null()).then(pl.col("round_trip_reason").fill_null("no_segment"))
+        .alias("round_trip_reason"),
     )
     return CAPACITY.conform(
         frame.with_columns(*cycle_difference(ctx.battery), health_findings(frame, ctx.battery))

@@ -30,6 +30,7 @@ from energy_pipeline.compute.segments import Segment, current_states, find_segme
 from energy_pipeline.schemas.battery import CHARGE_CYCLES
 
 DEFAULT_HOLD_S = 900.0
+LOOK_BACK_US = 48 * 3600 * SECOND_US
 
 
 @dataclass(frozen=True)
@@ -187,10 +188,22 @@ def _describe(frame: pl.DataFrame, pack: PackReadings, ctx: DeviceContext, sign:
         pl.Series("coverage_voltage", held_v / length if is_pack else np.zeros(len(length))),
         pl.Series("coverage_current", held_i / length),
         pl.Series("coverage_soc", covered(pack.soc, hold).over(start, end) / length),
+        pl.Series("unseen_before_s", _unseen(pack.current, ctx, hold, start, end)),
         pl.when(pl.col("way") > 0).then(pl.lit("charge")).otherwise(pl.lit("discharge")).alias("kind"),
         pl.lit(sign, dtype=pl.Int8).alias("file_sign"),
         (pl.col("raw_sign") * pl.col("way") != pl.lit(sign)).alias("sign_contradiction"),
     )
+
+
+def _unseen(current: Series, ctx: DeviceContext, hold: int, start: Int, end: Int) -> Float:
+    """Return the time since the end of the segment before (at most 48 h) that is not known to be rest [s].
+
+    Without SOC nothing else tells whether charge moved between two segments: in a gap, or in a run too short to keep.
+    """
+    before = np.append(start[:1] - LOOK_BACK_US, np.maximum(end[:-1], start[1:] - LOOK_BACK_US))
+    at_rest = (current_states(current, ctx.battery) == 0).astype(np.float64)
+    rested = HeldIntegral.of(current, hold, at_rest).over(before, start)
+    return np.asarray(np.maximum((start - before) / SECOND_US - rested, 0.0), dtype=np.float64)
 
 
 def _where(good: np.ndarray, value: Float) -> Float:

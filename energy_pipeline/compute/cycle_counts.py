@@ -7,7 +7,8 @@ wrong. Boundary of the round trip: DC terminals of the battery. Next: `capacity.
 import numpy as np
 import polars as pl
 
-from energy_pipeline.compute.battery_series import Float
+from energy_pipeline.compute.anchors import soc_gaps
+from energy_pipeline.compute.battery_series import Bool, Float
 from energy_pipeline.compute.rainflow import turning_points
 from energy_pipeline.settings import BatterySettings
 
@@ -75,38 +76,72 @@ def soc_swings(cycles: pl.DataFrame, points: pl.DataFrame | None, hysteresis: fl
 
 
 def round_trips(cycles: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
-    """Return per day the round trip of the latest window that closes on it, by energy and by charge [%].
+    """Return per day with segments the round trip of the latest window that closes on it, by energy and by charge [%].
 
     A window runs from the end of one segment to the end of a later one at equal SOC (within the set points) and holds
-    at least the set number of equivalent full cycles; the shortest such window is taken. Where only power is measured,
-    cycles are counted by energy against the (assumed) nameplate.
+    at least the set number of equivalent full cycles; the shortest such window is taken. Nothing may be missing in it:
+    current and voltage cover each of its segments, and SOC goes on where the segment before left it. What flows in a
+    gap is in neither sum, so that a window over one would be wrong by all of it; `round_trip_reason` says `gap` then.
+    Where only power is measured, cycles are counted by energy against the (assumed) nameplate.
     """
-    rows = cycles.drop_nulls(["soc_end", "true_kwh"])
-    by_power = rows["true_ah"].null_count() > 0
-    soc, n = rows["soc_end"].to_numpy(), len(rows)
+    rows = cycles.sort("start_ts")
+    soc, n = _numbers(rows, "soc_end"), len(rows)
     into = (rows["kind"] == "charge").to_numpy()
-    ah, kwh = rows["true_kwh" if by_power else "true_ah"].to_numpy(), rows["true_kwh"].to_numpy()
+    ah, kwh = _numbers(rows, "true_ah"), _numbers(rows, "true_kwh")
+    by_power = bool(np.isnan(ah).all())
+    moved = kwh if by_power else ah
+    good = _whole(rows, moved, kwh, battery, by_power=by_power)
+    moved, kwh = np.nan_to_num(moved), np.nan_to_num(kwh)
     sums = np.zeros((n + 1, 4))
-    sums[1:] = np.cumsum(np.column_stack([ah * into, ah * ~into, kwh * into, kwh * ~into]), axis=0)
+    sums[1:] = np.cumsum(np.column_stack([moved * into, moved * ~into, kwh * into, kwh * ~into]), axis=0)
     full = battery.nameplate_kwh if by_power else battery.nameplate_ah
     cycle = sums[:, :2].sum(axis=1) / (2.0 * full)
+    first = np.maximum.accumulate(np.where(good, 0, np.arange(n)))
     out = []
-    for k in range(1, n):
-        start = _window_start(soc, cycle, k, battery)
+    for k in range(n):
+        start = _window_start(soc, cycle, int(first[k]), k, battery)
+        row = {"day": rows["day"][k], "round_trip_percent": None, "coulombic_percent": None, "round_trip_reason": None}
         if start is None:
-            continue
-        part: Float = sums[k + 1] - sums[start + 1]
-        if part[0] > 0 and part[2] > 0:
-            out.append({
-                "day": rows["day"][k], "round_trip_percent": 100.0 * float(part[3] / part[2]),
-                "coulombic_percent": None if by_power else 100.0 * float(part[1] / part[0]),
-            })
-    schema = {"day": pl.Date, "round_trip_percent": pl.Float64, "coulombic_percent": pl.Float64}
-    return pl.DataFrame(out, schema=schema).unique("day", keep="last", maintain_order=True)
+            over_gap = _window_start(soc, cycle, 0, k, battery) is not None
+            row["round_trip_reason"] = _reason(kwh_known=bool(rows["true_kwh"].is_not_null().any()), soc=soc,
+                                               over_gap=over_gap)
+        else:
+            part: Float = sums[k + 1] - sums[start + 1]
+            row["round_trip_percent"] = 100.0 * float(part[3] / part[2])
+            row["coulombic_percent"] = None if by_power else 100.0 * float(part[1] / part[0])
+        out.append(row)
+    schema = {"day": pl.Date, "round_trip_percent": pl.Float64, "coulombic_percent": pl.Float64,
+              "round_trip_reason": pl.String}
+    frame = pl.DataFrame(out, schema=schema).with_columns(pl.col("round_trip_percent").is_not_null().alias("known"))
+    return frame.sort("day", "known", maintain_order=True).unique("day", keep="last", maintain_order=True).drop("known")
 
 
-def _window_start(soc: Float, cycle: Float, k: int, battery: BatterySettings) -> int | None:
-    """Return the latest segment whose end has the SOC of segment k's end, far enough back in cycles."""
-    closes = np.abs(soc[:k] - soc[k]) <= battery.round_trip_soc
-    good = np.flatnonzero(closes & (cycle[k + 1] - cycle[1 : k + 1] >= battery.round_trip_efc))
-    return int(good[-1]) if len(good) else None
+def _numbers(rows: pl.DataFrame, name: str) -> Float:
+    return rows[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+
+def _whole(rows: pl.DataFrame, moved: Float, kwh: Float, battery: BatterySettings, *, by_power: bool) -> Bool:
+    """Return which segments are whole and go on where the one before ended."""
+    least = battery.round_trip_coverage
+    good = np.isfinite(moved) & np.isfinite(kwh) & (_numbers(rows, "coverage_current") >= least)
+    if not by_power:
+        good &= _numbers(rows, "coverage_voltage") >= least
+    with np.errstate(invalid="ignore"):
+        return np.asarray(good & (soc_gaps(rows) <= battery.anchor_soc_gap), dtype=np.bool_)
+
+
+def _reason(*, kwh_known: bool, soc: Float, over_gap: bool) -> str:
+    if not kwh_known:
+        return "no_energy"
+    if not np.isfinite(soc).any():
+        return "no_soc"
+    return "gap" if over_gap else "few_cycles"
+
+
+def _window_start(soc: Float, cycle: Float, first: int, k: int, battery: BatterySettings) -> int | None:
+    """Return the latest segment from `first` on whose end has the SOC of segment k's end, enough cycles before it."""
+    if not np.isfinite(soc[k]):
+        return None
+    closes = np.abs(soc[first:k] - soc[k]) <= battery.round_trip_soc
+    good = np.flatnonzero(closes & (cycle[k + 1] - cycle[first + 1 : k + 1] >= battery.round_trip_efc))
+    return first + int(good[-1]) if len(good) else None

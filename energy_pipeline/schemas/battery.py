@@ -44,6 +44,7 @@ CHARGE_CYCLES = Table(
         Column("coverage_voltage", F, "share of the segment covered by pack voltage", "1"),
         Column("coverage_current", F, "share of the segment covered by current", "1"),
         Column("coverage_soc", F, "share of the segment covered by SOC", "1"),
+        Column("unseen_before_s", F, "time since the segment before (at most 48 h) not known to be rest", "s"),
     ),
 )
 
@@ -224,6 +225,7 @@ CAPACITY = Table(
         Column("efc_difference_percent", F, "largest minus smallest of the three counts, over their mean", "%"),
         Column("efc_flagged", pl.Boolean, "true where that is more than the set limit"),
         Column("efc_reason", pl.String, "why the counts are not compared: one_count or few_cycles"),
+        Column("round_trip_reason", pl.String, "why: no_segment, no_energy, no_soc, few_cycles or gap"),
         Column("soh_bms_finding", pl.String, "what is wrong with the BMS's value: out_of_range, jump, flat or differs"),
     ),
 )
