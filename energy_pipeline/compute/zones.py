@@ -166,11 +166,18 @@ def _resolve_repeated(
         first, second = _price_passes(
             local[start:stop], change, cadence, _near(before, change.at), _near(after, change.at)
         )
-        # Less than a gap: one gap fewer is a reason, a step that is a little too short is none.
-        shift_s = (change.before - change.after) / SECOND
-        unknown = np.abs(first - second) <= min(1.5 * cadence, shift_s / 2) + 1.0
+        unknown = np.abs(first - second) <= _doubt(cadence, (change.before - change.after) / SECOND)
         utc[start:stop] = local[start:stop] - np.where(first <= second, change.before, change.after)
         status[start:stop][unknown] = AMBIGUOUS
+
+
+def _doubt(cadence: float, shift: float) -> float:
+    """Difference of prices [s] up to which the two passes are not told apart; rows come every `cadence` seconds.
+
+    One gap more or less is no reason: an outage as long as the clock goes back leaves no trace on the wall clock, so
+    that two outages may look like one. With a row per pass and fewer there is less to compare than a gap's price.
+    """
+    return min(2.05 * cadence, (1.1 if cadence <= 1.25 * shift else 1.9) * shift) + 1.0
 
 
 def _near(neighbour: int | None, at: int) -> int | None:

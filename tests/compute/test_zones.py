@@ -128,16 +128,40 @@ def test_an_irregular_clock_gives_the_right_pass_or_none_at_all(cadence, share, 
         assert (status == AMBIGUOUS).sum() >= 0.6 * shift / (cadence * SECOND)
 
 
-@settings(max_examples=60)
-@given(gap=st.tuples(st.integers(0, 240), st.integers(1, 150)), cadence=st.sampled_from([60, 300, 900]))
-def test_a_gap_anywhere_around_the_repeated_hour_never_gives_a_wrong_time(gap, cadence):
-    change = autumn(BERLIN)
-    utc = np.arange(change.at - 3 * HOUR, change.at + 3 * HOUR, cadence * SECOND, dtype=np.int64)
-    low = change.at - 2 * HOUR + gap[0] * MINUTE
-    utc = utc[(utc < low) | (utc >= low + gap[1] * MINUTE)]
-    back, status = local_to_utc(local_of(utc, BERLIN), BERLIN)
+GAPS = st.lists(st.tuples(st.integers(0, 300), st.integers(1, 150)), min_size=1, max_size=4)
+
+
+@settings(max_examples=200)
+@given(gaps=GAPS, phase=st.floats(0, 1), cadence=st.sampled_from([60, 300, 600, 900, 1200, 1800]),
+       name=st.sampled_from(["Europe/Berlin", "America/Havana"]))
+def test_several_outages_around_the_repeated_hour_never_give_a_wrong_time(gaps, phase, cadence, name):
+    zone = ZoneInfo(name)
+    change = autumn(zone)
+    first = change.at - 4 * HOUR + int(phase * cadence) * SECOND
+    utc = np.arange(first, change.at + 4 * HOUR, cadence * SECOND, dtype=np.int64)
+    for start, length in gaps:
+        low = change.at - 3 * HOUR + start * MINUTE
+        utc = utc[(utc < low) | (utc >= low + length * MINUTE)]
+    back, status = local_to_utc(local_of(utc, zone), zone)
     good = status == OK
     assert (back[good] == utc[good]).all()
+
+
+def test_a_single_row_of_the_second_pass_after_an_outage_as_long_as_the_hour_is_refused():
+    _, status = local_to_utc(clock("01:45:00", "02:00:00", "02:15:00", "03:45:00", "04:00:00"), BERLIN)
+    assert status.tolist() == [OK, AMBIGUOUS, AMBIGUOUS, OK, OK]
+    _, status = local_to_utc(clock("01:45:00", "02:00:00", "02:15:00"), BERLIN)
+    assert status.tolist() == [OK, AMBIGUOUS, AMBIGUOUS]
+
+
+@pytest.mark.parametrize("cadence", [60, 300, 900])
+def test_an_outage_inside_the_hour_costs_no_row_where_the_clock_is_seen_to_go_back(cadence):
+    change = autumn(BERLIN)
+    utc = np.arange(change.at - 4 * HOUR, change.at + 4 * HOUR, cadence * SECOND, dtype=np.int64)
+    utc = utc[(utc < change.at - 30 * MINUTE) | (utc >= change.at)]
+    back, status = local_to_utc(local_of(utc, BERLIN), BERLIN)
+    assert (status == OK).all()
+    assert (back == utc).all()
 
 
 def test_one_pass_alone_cannot_be_told_and_is_ambiguous():
@@ -159,8 +183,10 @@ def test_a_gap_before_an_open_end_inside_the_hour_leaves_it_open():
     assert status.tolist() == [OK, OK, OK, AMBIGUOUS, AMBIGUOUS]
 
 
-def test_a_start_inside_the_hour_is_known_by_what_follows():
-    utc, status = local_to_utc(clock("02:40:00", "02:50:00", "03:00:00", "03:10:00"), BERLIN)
+def test_a_start_or_an_end_inside_the_hour_is_refused_since_an_outage_as_long_as_it_would_look_the_same():
+    _, status = local_to_utc(clock("02:40:00", "02:50:00", "03:00:00", "03:10:00"), BERLIN)
+    assert status.tolist() == [AMBIGUOUS, AMBIGUOUS, OK, OK]
+    utc, status = local_to_utc(clock("02:40:00", "02:50:00", "02:00:00", "02:10:00"), BERLIN)
     assert (status == OK).all()
     assert np.diff(utc).tolist() == [10 * MINUTE] * 3
 
