@@ -24,6 +24,7 @@ from energy_pipeline.compute.battery_series import (
     to_utc,
 )
 from energy_pipeline.compute.charge_cycles import PackReadings, hold_us, power_context, read_pack
+from energy_pipeline.compute.charge_signs import charge_signs
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.day_sides import ac_columns, covered_spans, outside_columns, overlap_hours
 from energy_pipeline.compute.rainflow import join_points
@@ -53,8 +54,8 @@ def build_battery_days(
 ) -> pl.DataFrame:
     """Build one row per local day of the month with current or SOC.
 
-    The direction of the current is the sign that `charge_cycles` found in the month (or the settings give); without
-    it charge and energy stay null and only times are given.
+    The direction of the current is the sign of the nearest segment in `charge_cycles` (or that of the settings); on a
+    day without one, or with flow between two segments that differ, charge and energy stay null.
     """
     pack = read_pack(ctx, readings)
     if not len(pack.current) and not len(pack.soc):
@@ -74,7 +75,7 @@ def build_battery_days(
         pl.Series("hours_available", _available(valid, faults, a, b)),
         pl.Series("soc_end", pack.soc.held(b, pack.hold_us)),
         *_flows(ctx, pack, a, b, charge_cycles),
-        *ac_columns(ctx, readings, pack, _charge_sign(ctx, charge_cycles), a, b),
+        *ac_columns(ctx, readings, pack, _charging(ctx, pack, charge_cycles), a, b),
         *outside_columns(ctx, readings, a, b),
         pl.lit(ctx.device).alias("device"), pl.lit(month).alias("month"),
     )
@@ -117,22 +118,24 @@ def _flow(
     zero = HeldIntegral.of(current, hold, rest * current.value).over(a, b) / np.maximum(time_rest, 1e-9)
     zero = np.where(time_rest > HOURS, zero, np.nan)
     days = np.clip(np.searchsorted(a, current.ts, side="right") - 1, 0, len(a) - 1)
-    true = (current.value - np.nan_to_num(zero)[days]) * active
-    sign = _charge_sign(ctx, charge_cycles)
-    ways = (sign, -sign)
+    sign = charge_signs(ctx, charge_cycles, current.ts)
+    zero_time = HeldIntegral.of(current, hold, rest * sign * current.value).over(a, b)
+    shift = np.where(time_rest > HOURS, zero_time / np.maximum(time_rest, 1e-9), 0.0)  # charging positive, as `into`
+    into = (sign * current.value - shift[days]) * active
     out: list[Float] = [
-        HeldIntegral.of(current, hold, np.maximum(way * true, 0.0)).over(a, b) / HOURS for way in ways
+        HeldIntegral.of(current, hold, np.maximum(way * into, 0.0)).over(a, b) / HOURS for way in (1, -1)
     ]
     power = ctx.name("system_voltage") is not None
-    for way in ways:
-        part = Series(current.ts, np.maximum(way * true, 0.0))
+    for way in (1, -1):
+        part = Series(current.ts, np.maximum(way * into, 0.0))
         watt = product_integral(part, voltage, hold).over(a, b) / 3.6e6
         out.append(watt if power else np.full(len(a), np.nan))
     hours = HeldIntegral.of(current, hold, active).over(a, b) / HOURS
     volts = product_integral(Series(current.ts, active), voltage, hold).over(a, b) / HOURS
     out += [np.where((hours > 0) & power, volts / np.maximum(hours, 1e-9), np.nan), zero, hours]
     seen = covered(current, hold).over(a, b) > 0
-    known = [seen & bool(sign)] * 4 + [seen] * 3
+    blind = HeldIntegral.of(current, hold, active * (sign == 0)).over(a, b) > 0  # flow of unknown direction
+    known = [seen & ~blind & bool(sign.any())] * 4 + [seen] * 3
     return [pl.Series(n, np.where(k, v, np.nan)) for n, v, k in zip(names, out, known, strict=True)]
 
 
@@ -141,10 +144,11 @@ def _first_cell(ctx: DeviceContext, readings: pl.LazyFrame, a: Int, b: Int) -> F
     return covered(read_one(readings, name), hold_us(ctx, name)).over(a, b) / HOURS
 
 
-def _charge_sign(ctx: DeviceContext, charge_cycles: pl.DataFrame) -> int:
-    """Return the sign of charging in the file: of the settings, else as found in the month; 0 if not known."""
-    signs = charge_cycles["file_sign"].drop_nulls()
-    return ctx.battery.current_sign or (int(signs[0]) if len(signs) else 0)
+def _charging(ctx: DeviceContext, pack: PackReadings, charge_cycles: pl.DataFrame) -> Series:
+    """Return the current (or power), charging positive, 0 at rest and where the sign is not known."""
+    own = power_context(ctx) if pack.is_power else ctx
+    active = current_states(pack.current, own.battery) != 0
+    return Series(pack.current.ts, charge_signs(ctx, charge_cycles, pack.current.ts) * active * pack.current.value)
 
 
 def _valid_spans(ctx: DeviceContext, pack: PackReadings, readings: pl.LazyFrame) -> Int:

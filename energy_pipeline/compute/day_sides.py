@@ -20,6 +20,7 @@ from energy_pipeline.compute.battery_series import (
     read_one,
 )
 from energy_pipeline.compute.charge_cycles import PackReadings, hold_us
+from energy_pipeline.compute.charge_signs import daily_signs
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.site_balance import ac_power_names
 
@@ -53,30 +54,33 @@ def overlap_hours(spans: Int, a: Int, b: Int) -> Float:
 
 
 def ac_columns(
-    ctx: DeviceContext, readings: pl.LazyFrame, pack: PackReadings, sign: int, a: Int, b: Int
+    ctx: DeviceContext, readings: pl.LazyFrame, pack: PackReadings, charging: Series, a: Int, b: Int
 ) -> list[pl.Series]:
     """Return AC energy in and out [kWh], hours covered and the sign of charging per day; NaN and null if not known.
 
-    With several inverters their powers add up where all of them have data.
+    `charging` is the battery's current, charging positive. The inverter's sign is found day by day, for it may change
+    in a month; a day on which it does both has no energy. With several inverters their powers add up where all of them
+    have data.
     """
     power, hold = _sum_power(ctx, readings)
     names = ("ac_in_kwh", "ac_out_kwh", "hours_ac")
     if not len(power):
         none = [pl.Series(n, np.full(len(a), np.nan)) for n in names]
         return [*none, pl.Series("ac_sign", [None] * len(a), dtype=pl.Int8)]
-    own = 0
-    if sign and len(pack.current):
-        both = product_integral(power, pack.current, max(hold, pack.hold_us))
-        own = int(np.sign(sign * both.over(a[:1], b[-1:])[0]))
+    longest = max(hold, pack.hold_us)
+    product = product_integral(power, charging, longest).over(a, b)
+    size = product_integral(
+        Series(power.ts, np.abs(power.value)), Series(charging.ts, np.abs(charging.value)), longest
+    ).over(a, b)
+    own = daily_signs(product, size)
     hours = covered(power, hold).over(a, b) / HOURS
-    flow = [
-        HeldIntegral.of(power, hold, np.maximum(way * own * power.value, 0.0)).over(a, b) / HOURS for way in (1, -1)
-    ]
-    known = (hours > 0) & bool(own)
+    parts = [HeldIntegral.of(power, hold, np.maximum(way * power.value, 0.0)).over(a, b) / HOURS for way in (1, -1)]
+    flow = [np.where(own > 0, parts[k], parts[1 - k]) for k in (0, 1)]
+    known = (hours > 0) & (own != 0)
     return [
         *(pl.Series(n, np.where(known, v, np.nan)) for n, v in zip(names[:2], flow, strict=True)),
         pl.Series(names[2], hours),
-        pl.Series("ac_sign", [own if k else None for k in known], dtype=pl.Int8),
+        pl.Series("ac_sign", [int(s) if k else None for s, k in zip(own, known, strict=True)], dtype=pl.Int8),
     ]
 
 

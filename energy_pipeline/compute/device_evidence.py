@@ -76,8 +76,8 @@ def _sign_text(sign: int | None) -> str | None:
 
 
 def power_sign(ctx: DeviceContext, battery_days: pl.DataFrame) -> Row:
-    """Tell the sign of charging in the inverter's power, by the product with the current; the share of months [1]."""
-    signs = battery_days.drop_nulls("ac_sign").group_by("month").agg(pl.col("ac_sign").first())["ac_sign"]
+    """Tell the sign of charging in the inverter's power, by the product with the current; the share of days [1]."""
+    signs = battery_days["ac_sign"].drop_nulls()
     if signs.is_empty():
         reason = "no_soc" if ctx.names("pcs_power") else "no_inverter_power"
         return _row("power_sign", "current", CANNOT, reason=reason)

@@ -23,6 +23,7 @@ from energy_pipeline.compute.battery_series import (
     to_utc,
 )
 from energy_pipeline.compute.charge_cycles import hold_us, read_pack
+from energy_pipeline.compute.charge_signs import charge_signs
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.sat_voltage import nan_median
 from energy_pipeline.schemas.battery_parts import RESISTANCE, RESISTANCE_STEPS
@@ -47,12 +48,12 @@ def build_resistance_steps(
 ) -> pl.DataFrame:
     """Build one row per step and signal (system voltage and cells) that has a voltage before and within 90 s after it.
 
-    The sign of the current is the one that `charge_cycles` found (or the settings give); without it there is no row.
+    The sign of the current is that of the nearest segment in `charge_cycles` (or of the settings); without it there is
+    no row.
     """
-    signs = charge_cycles["file_sign"].drop_nulls()
-    sign = ctx.battery.current_sign or (int(signs[0]) if len(signs) else 0)
     pack = read_pack(ctx, readings)
-    if not sign or pack.is_power or len(pack.current) < 3:
+    sign = charge_signs(ctx, charge_cycles, pack.current.ts)
+    if not sign.any() or pack.is_power or len(pack.current) < 3:
         return RESISTANCE_STEPS.empty()
     current = Series(pack.current.ts, sign * pack.current.value)
     steps = find_steps(current, ctx.battery, month_limits(month, ctx.zone))

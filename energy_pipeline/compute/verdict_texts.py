@@ -231,8 +231,8 @@ EVIDENCE = {
     ),
     "power_sign.current": Text(
         "Vorzeichen der Umrichterleistung", "sign of the inverter's power",
-        "In {estimate:.0%} von {n} Monaten lädt der Umrichter mit dem Vorzeichen {found}.",
-        "In {estimate:.0%} of {n} months the inverter charges with the sign {found}.",
+        "An {estimate:.1%} von {n} Tagen lädt der Umrichter mit dem Vorzeichen {found}.",
+        "On {estimate:.1%} of {n} days the inverter charges with the sign {found}.",
     ),
     "zone.outside_temperature": Text(
         "wärmste Stunde des Tages", "warmest hour of the day",

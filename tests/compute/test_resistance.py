@@ -1,5 +1,7 @@
 """Resistance proxy: steps of the current, delay, sign, and weekly medians per SOC bin."""
 
+from datetime import UTC, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
@@ -25,6 +27,19 @@ def test_the_planted_resistance_comes_back_at_starts_from_rest_whatever_the_sign
     assert rows["delay_s"].max() <= 90.0
     system = steps_of(plant).filter(pl.col("signal") == "bms1_v")
     assert system["r_0_90s_mohm"].median() == pytest.approx(6 * 0.25, abs=0.05)
+
+
+def test_a_sign_that_flips_inside_the_month_leaves_no_negative_resistance() -> None:
+    plant = Charger(days=20, soc_low=30.0, soc_high=70.0, cell_step_s=20.0)
+    moment = plant.start.astimezone(UTC) + timedelta(days=8)
+    turned = (pl.col("signal") == "bms1_c") & (pl.col("ts") >= moment)
+    frame = plant.frame().with_columns(pl.when(turned).then(-pl.col("value")).otherwise("value").alias("value"))
+    cycles = build_charge_cycles(plant.ctx, "2024-03", frame.lazy())
+    steps = build_resistance_steps(plant.ctx, "2024-03", frame.lazy(), cycles)
+    rows = steps.filter(pl.col("from_rest") & pl.col("cell").is_not_null())
+    late = pl.col("step_ts") >= moment
+    for part in (rows.filter(~late), rows.filter(late)):
+        assert part["r_0_90s_mohm"].median() == pytest.approx(0.25, abs=0.02)
 
 
 def test_weeks_need_five_steps_in_a_bin() -> None:
