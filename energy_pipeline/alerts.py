@@ -1,13 +1,19 @@
-"""Alerts: a red blocking check or a new finding on a cell is announced once, on a webhook and in the log.
+"""Alerts: a red blocking check, a new finding on a cell and work given up are announced once, by webhook and log.
 
 What was announced stands in the table `alerts`, so a restart announces nothing twice; a finding that has gone and
 comes back is a new one. A webhook that does not answer never fails a run: its alerts are sent with the next one.
 Not here: what a finding is (`guards.py`, `compute/cell_health.py`). Next: `alert_post.py`, the sending itself.
 """
 
-from collections.abc import Callable, Mapping
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import polars as pl
 
@@ -17,7 +23,8 @@ from energy_pipeline.resources.lake import Lake
 from energy_pipeline.schemas.operation import ALERTS
 from energy_pipeline.settings import OperationSettings, Settings
 
-CHECK, CELL = "check", "cell"
+CHECK, CELL, RUN = "check", "cell", "run"
+GAVE_UP = "gave_up"
 # Findings of `cell_health` in words; an unknown code is announced by its name.
 WORDS = {
     "stuck_sensor": "its voltage stands still while its neighbours move",
@@ -68,6 +75,18 @@ def announce_cells(lake: Lake, device: str) -> list[str]:
         for row in cells.sort("pack", "cell").iter_rows(named=True)
     ]
     return _announce(lake, device, CELL, found)
+
+
+def announce_runs(
+    lake: Lake, settings: Settings, given_up: Mapping[str, list[Found]], send: Send = post_alert
+) -> list[str]:
+    """Announce and send the work that is given up, per device; what is tried again or done is closed. Returns lines."""
+    known = lake.scan("alerts").filter((pl.col("kind") == RUN) & pl.col("closed_ts").is_null())
+    lines: list[str] = []
+    for device in sorted({*given_up, *known.select("device").collect()["device"]}):
+        fresh = _announce(lake, device, RUN, given_up.get(device, []))
+        lines += [*fresh, *_send(lake, settings, device, RUN, send)] if fresh else []
+    return lines
 
 
 def send_pending(lake: Lake, settings: Settings, send: Send = post_alert) -> list[str]:
@@ -130,13 +149,27 @@ def _send(lake: Lake, settings: Settings, device: str, kind: str, send: Send) ->
     """Send what is open and not sent yet, and remember it one by one; stop where the webhook does not answer."""
     if not settings.operation.webhook:
         return []
-    waiting = lake.scan("alerts", device).filter((pl.col("kind") == kind) & _unsent()).collect()
-    for row in waiting.iter_rows(named=True):
-        problem = send(settings.operation, _body(row))
-        if problem is not None:
-            return [f"an alert could not be sent and will be tried with the next run: {problem}"]
-        _remember(lake, device, row)
+    with _only_sender(lake):
+        waiting = lake.scan("alerts", device).filter((pl.col("kind") == kind) & _unsent()).collect()
+        for row in waiting.iter_rows(named=True):
+            problem = send(settings.operation, _body(row))
+            if problem is not None:
+                return [f"an alert could not be sent and will be tried with the next run: {problem}"]
+            _remember(lake, device, row)
     return []
+
+
+@contextmanager
+def _only_sender(lake: Lake) -> Iterator[None]:
+    """Wait until no other run on this machine sends alerts of this lake: two would both find one unsent.
+
+    Rejected: marking an alert as sent before it is sent. A process killed in between would lose it; a lock goes with
+    its process.
+    """
+    name = hashlib.blake2b(lake.url.encode(), digest_size=8).hexdigest()
+    with (Path(tempfile.gettempdir()) / f"energy-pipeline-{os.getuid()}-{name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _body(row: Mapping[str, object]) -> dict[str, object]:

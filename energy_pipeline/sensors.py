@@ -2,21 +2,20 @@
 
 It keeps no cursor: what is due follows from the numbers in the lake (`work.py`). A device with a run under way is left
 alone; the run key names the work, so that the same work is asked for once. Why one sensor, and not one per table or
-declarative automation: docs/operation.md. Next: `work.py`.
+declarative automation: docs/operation.md. Next: `work.py`; `tries.py`, when failed work is asked for again.
 """
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dagster import (
     AddDynamicPartitionsRequest,
     AssetKey,
     DagsterInstance,
-    DagsterRun,
     DefaultSensorStatus,
     RunRequest,
-    RunsFilter,
     SensorDefinition,
     SensorEvaluationContext,
     SensorResult,
@@ -28,23 +27,25 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
 )
+from deltalake.exceptions import DeltaError
 
+from energy_pipeline.alerts import Found, announce_runs
 from energy_pipeline.jobs import JOBS
 from energy_pipeline.orphans import close_orphans
-from energy_pipeline.partitions import DEVICE_TAG, DEVICES, UNFINISHED
+from energy_pipeline.partitions import DEVICE_TAG, DEVICES
+from energy_pipeline.resources.lake import Lake
+from energy_pipeline.resources.lake_errors import LakeBusyError, LakeError
 from energy_pipeline.resources.raw_files import discover
 from energy_pipeline.resources.site import SiteResource
+from energy_pipeline.tries import ATTEMPTS_TAG, WHAT_TO_DO, WORK_TAG, Tries, as_finding, owner
 from energy_pipeline.work import Due, Work, plan_work
 
-ATTEMPTS_TAG = "energy/attempt"
-WORK_TAG = "energy/work"
-FLEET = "fleet"
-MOST_ATTEMPTS = 3
+NAMED = 3  # reasons that a tick's row gives in full
 
 
 def run_tags(work: Work) -> dict[str, str]:
     """Tags of a run that does a piece of work."""
-    tags = {WORK_TAG: work.name, DEVICE_TAG: work.device or FLEET}
+    tags = {WORK_TAG: work.name, DEVICE_TAG: owner(work)}
     if len(work.months) > 1:
         tags[ASSET_PARTITION_RANGE_START_TAG] = f"{work.device}|{work.months[0]}"
         tags[ASSET_PARTITION_RANGE_END_TAG] = f"{work.device}|{work.months[-1]}"
@@ -68,7 +69,7 @@ def build_sensors(jobs: Sequence[UnresolvedAssetJobDefinition], interval_s: int)
     )
     def new_data(context: SensorEvaluationContext, site: SiteResource) -> SensorResult | SkipReason:
         lake, settings = site.lake(), site.settings()
-        away = lake_problem(settings.lake, context.instance)
+        away = lake_problem(lake, context.instance)
         if away is not None:
             return SkipReason(away)
         found = discover(settings)
@@ -77,32 +78,29 @@ def build_sensors(jobs: Sequence[UnresolvedAssetJobDefinition], interval_s: int)
         known = set(context.instance.get_dynamic_partitions(DEVICES))
         fresh = sorted(set(found.devices) - known)
         close_orphans(context.instance)
-        attempts = _Attempts(context.instance)
-        due = plan_work(lake, settings, found.devices, time.time(), attempts.left_alone)
-        for text in [*due.problems, *(hold.text for hold in due.holds)]:
+        tries = Tries(context.instance, settings.operation.retry_pause_s, time.time())
+        due = plan_work(lake, settings, found.devices, time.time(), tries.left_alone)
+        for text in [*due.problems, *(hold.text for hold in due.holds), *_announce(context, site, tries)]:
             context.log.warning(text)
-        if attempts.given_up:
-            context.log.error(
-                f"failed {MOST_ATTEMPTS} times and left alone: {', '.join(sorted(attempts.given_up))}; "
-                f"look at the last run, mend the cause, and start the run by hand"
-            )
-        requests = [_request(work, attempts.next(work)) for work in due.work if attempts.is_free(work)]
+        requests = [_request(work, tries.of(work).attempts + 1) for work in due.work if tries.is_free(work)]
         if not requests and not fresh:
-            return SkipReason(_why_nothing(due, attempts))
+            return SkipReason(_why_nothing(due, tries))
         partitions = [AddDynamicPartitionsRequest(DEVICES, fresh)] if fresh else []
         return SensorResult(run_requests=requests, dynamic_partitions_requests=partitions)
 
     return [new_data]
 
 
-def lake_problem(url: str, instance: DagsterInstance) -> str | None:
-    """Why the lake cannot be looked into now; None where it can. A lake in an object store answers for itself.
+def lake_problem(lake: Lake, instance: DagsterInstance) -> str | None:
+    """Why the lake cannot be looked into now; None where it can.
 
     A missing folder is a new lake only where Dagster has never written to one: else a disk is not mounted, and all
     would be read again into the empty place. Without the sensor, `energy-pipeline run` does begin a new lake.
     """
-    folder = Path(url)
-    if "://" in url or folder.is_dir():
+    url, folder = lake.url, Path(lake.url)
+    if "://" in url:
+        return _store_problem(lake)
+    if folder.is_dir():
         return None
     if folder.exists() or folder.is_symlink():
         return f"the lake {url} cannot be reached: it is no folder; nothing is asked for until it is back"
@@ -114,30 +112,26 @@ def lake_problem(url: str, instance: DagsterInstance) -> str | None:
     )
 
 
-class _Attempts:
-    """What the instance's runs say: which devices are busy, and how often a piece of work has been tried."""
+def _store_problem(lake: Lake) -> str | None:
+    """Why an object store does not answer; asked of the one table that every device has."""
+    try:
+        lake.latest("source_files")
+    except (DeltaError, OSError) as error:
+        return f"the lake {lake.url} cannot be reached ({error}); nothing is asked for until it is back"
+    return None
 
-    def __init__(self, instance: DagsterInstance) -> None:
-        self._instance = instance
-        unfinished = instance.get_runs(RunsFilter(statuses=UNFINISHED))
-        self._busy = {run.tags[DEVICE_TAG] for run in unfinished if DEVICE_TAG in run.tags}
-        self.given_up: set[str] = set()
 
-    def is_free(self, work: Work) -> bool:
-        return (work.device or FLEET) not in self._busy
-
-    def left_alone(self, work: Work) -> bool:
-        runs = self._runs(work)
-        if len(runs) < MOST_ATTEMPTS or any(run.status in UNFINISHED for run in runs):
-            return False  # the last attempt may still be under way
-        self.given_up.add(work.name)
-        return True
-
-    def next(self, work: Work) -> int:
-        return len(self._runs(work)) + 1
-
-    def _runs(self, work: Work) -> Sequence[DagsterRun]:
-        return self._instance.get_runs(RunsFilter(tags={WORK_TAG: work.name}), limit=MOST_ATTEMPTS)
+def _announce(context: SensorEvaluationContext, site: SiteResource, tries: Tries) -> list[str]:
+    """Announce work that was given up since the last look, once; return the lines, and that of what is given up now."""
+    found: dict[str, list[Found]] = {}
+    for tried in tries.given_up:
+        found.setdefault(owner(tried.work), []).append(as_finding(context.instance, tried))
+    lines = [f"{len(tries.given_up)} pieces of work are given up (`energy-pipeline status`)"] if found else []
+    try:
+        return [*announce_runs(site.lake(), site.settings(), found), *lines]
+    except (LakeError, LakeBusyError) as error:
+        # Where not even this can be written, it is tried again at the next look; until then the words stand here.
+        return [*(f.text for own in found.values() for f in own), str(error)]
 
 
 def _request(work: Work, attempt: int) -> RunRequest:
@@ -147,13 +141,17 @@ def _request(work: Work, attempt: int) -> RunRequest:
     )
 
 
-def _why_nothing(due: Due, attempts: _Attempts) -> str:
+def _why_nothing(due: Due, tries: Tries) -> str:
     """Why a tick asks for nothing, in the words that the tick's row shows."""
-    reasons = [hold.text for hold in due.holds[:3]]
-    if len(due.holds) > 3:
-        reasons.append(f"and {len(due.holds) - 3} more are held back")
-    if attempts.given_up:
-        reasons.append(f"{len(attempts.given_up)} pieces of work keep failing")
+    reasons = [hold.text for hold in due.holds[:NAMED]]
+    if len(due.holds) > NAMED:
+        reasons.append(f"and {len(due.holds) - NAMED} more are held back")
+    if tries.given_up:
+        reasons.append(f"{len(tries.given_up)} pieces of work were given up: {WHAT_TO_DO}")
+    waiting = tries.waiting
+    if waiting:
+        at = datetime.fromtimestamp(min(waiting.values()), UTC).strftime("%H:%M")
+        reasons.append(f"{len(waiting)} pieces of work have failed and are tried again, the first at {at} UTC")
     if due.work:
         reasons.append(f"{len(due.work)} pieces of work wait for runs under way")
     return "; ".join(reasons) or "nothing is due"

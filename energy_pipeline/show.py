@@ -1,13 +1,13 @@
-"""How the command line shows progress, summaries and status.
+"""How the command line shows progress and summaries.
 
-On a terminal a live bar with rate and time left; elsewhere one line per piece of work. Next: `cli.py`.
+On a terminal a live bar with rate and time left; elsewhere one line per piece of work. Next: `cli.py`;
+`show_status.py` for the command `status`.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-import polars as pl
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,14 +18,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Column
 from rich.table import Table as RichTable
 
-from energy_pipeline.resources.lake import Lake
-from energy_pipeline.resources.raw_files import Discovery
 from energy_pipeline.runner import Observer, RunSummary
-from energy_pipeline.settings import Settings
-from energy_pipeline.work import Due, Work
+from energy_pipeline.work import Work
 
 WHAT = {
     "ingest": "reading files", "months": "months", "charges": "charges", "device": "battery tables",
@@ -125,40 +121,3 @@ def print_summary(console: Console, summary: RunSummary) -> None:
             console.print(f"{title}: {item}", highlight=False, markup=False)
         if len(items) > 20:
             console.print(f"{title}: and {len(items) - 20} more")
-
-
-def print_status(console: Console, lake: Lake, settings: Settings, found: Discovery, due: Due) -> None:
-    """Print devices, what is due, failing checks and the size of the lake."""
-    behind = {hold.device: "held back" for hold in due.holds}
-    behind |= {w.device: f"{WHAT[w.kind]}" + (f" {w.months[0]} … {w.months[-1]}" if w.months else "") for w in due.work}
-    table = RichTable(
-        *(Column(c, no_wrap=True) for c in ("device", "zone", "files", "readings", "last reading (UTC)", "due")),
-        box=None,
-    )
-    signals = lake.scan("signals").group_by("device").agg(
-        pl.col("rows_accepted").sum(), pl.col("last_ts").max()
-    ).collect()
-    known = {row["device"]: row for row in signals.iter_rows(named=True)}
-    for device in sorted({*found.devices, *known}):
-        row = known.get(device, {})
-        last = row.get("last_ts")
-        table.add_row(
-            device, settings.zone_of(device).key, str(len(found.devices.get(device, []))),
-            f"{row.get('rows_accepted', 0):,}", last.strftime("%Y-%m-%d %H:%M") if last else "–",
-            behind.get(device, "up to date"),
-        )
-    console.print(table)
-    if "" in behind:
-        console.print("the overview of all devices is due")
-    for text in [*due.problems, *(hold.text for hold in due.holds)]:
-        console.print(text, highlight=False, markup=False)
-    failing = lake.scan("check_results").filter(~pl.col("passed")).collect()
-    for row in failing.iter_rows(named=True):
-        console.print(f"failing check: {row['device']} {row['check']} ({row['failed_rows']} rows); {row['advice']}",
-                      highlight=False, markup=False)
-    if failing.is_empty():
-        console.print("no check fails")
-    for problem in found.problems:
-        console.print(f"problem: {problem.message}", highlight=False, markup=False)
-    size = sum(lake.size_bytes().values())
-    console.print(f"lake {lake.url}: {size / 1e6:,.1f} MB", highlight=False)

@@ -213,6 +213,11 @@ def due_months(lake: Lake, settings: Settings, device: str, tables: Iterable[str
     return [m for m in wanted if m in behind]
 
 
+def months_behind(lake: Lake, settings: Settings, device: str) -> list[str]:
+    """Return the months of a device that any of the tables it has is behind with, in order."""
+    return due_months(lake, settings, device, _BY_MONTH if is_battery(lake, device) else MONTH_TABLES)
+
+
 def _due_months(
     lake: Lake, settings: Settings, device: str, stage: str, tables: tuple[str, ...], found: Verdicts
 ) -> tuple[list[str], list[Hold]]:

@@ -76,13 +76,13 @@ CHECK_RESULTS = Table(
 ALERTS = Table(
     name="alerts",
     grain="one row per (device, kind, subject, finding, opened_ts)",
-    description="What was announced, once per finding: failing blocking checks, and findings on cells.",
+    description="What was announced, once per finding: failing blocking checks, findings on cells, work given up.",
     key=("device", "kind", "subject", "finding", "opened_ts"),
     columns=(
         DEVICE,
-        Column("kind", pl.String, "check or cell", nullable=False),
-        Column("subject", pl.String, "table that was checked, or the cell, e.g. P3C17", nullable=False),
-        Column("finding", pl.String, "name of the check, or the finding's code of `cell_health`", nullable=False),
+        Column("kind", pl.String, "check, cell or run", nullable=False),
+        Column("subject", pl.String, "table that was checked, the cell, e.g. P3C17, or the work", nullable=False),
+        Column("finding", pl.String, "name of the check, code of `cell_health`, or gave_up", nullable=False),
         Column("text", pl.String, "the announcement in words", nullable=False),
         Column("opened_ts", UTC_TS, "when it was first found", nullable=False),
         Column("closed_ts", UTC_TS, "when it was found no more; null while it lasts"),

@@ -51,7 +51,7 @@ class OperationSettings(Model):
     webhook_timeout_s: float = Field(5.0, gt=0, le=60, description="longest wait for one answer [s]")
     webhook_attempts: int = Field(3, ge=1, le=10, description="attempts per alert and run, with growing pauses")
     fresh_warn_h: float = Field(
-        48.0, gt=0, description="`readings` without a load, a device without a reading for so long are shown as late [h]"
+        48.0, gt=0, description="`readings` without a load, devices without a reading for so long are shown as late [h]"
     )
     fresh_fail_h: float = Field(96.0, gt=0, description="and as overdue [h]")
     archive_days: float = Field(
@@ -64,6 +64,9 @@ class OperationSettings(Model):
     )
     report_language: Literal["de", "en"] = Field("de", description="language of the weekly reports")
     sensor_interval_s: int = Field(30, ge=1, description="shortest time between two looks at the folders [s]")
+    retry_pause_s: float = Field(
+        60.0, ge=0, description="pause before failed work is tried again; every further one is five times longer [s]"
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> "OperationSettings":

@@ -149,7 +149,8 @@ def test_a_check_that_a_crash_prevented_is_made_up_for(pipeline: Pipeline, stage
     assert plan(pipeline) == Due()
 
 
-def test_status_shows_what_is_held_back(pipeline: Pipeline) -> None:
+def test_status_shows_what_is_held_back(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(pipeline.settings_file.parent / "no_home"))
     assert pipeline.run().ok
     steal_a_reading(pipeline, "m1")
     assert not run_ingest(pipeline, "m1")
