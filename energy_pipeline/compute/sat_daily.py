@@ -9,13 +9,14 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from energy_pipeline.compute.battery_series import local_days
+from energy_pipeline.compute.battery_series import Bool, local_days
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.sat_voltage import PLATEAU
 from energy_pipeline.schemas.battery import SAT_DAILY
 from energy_pipeline.settings import BatterySettings
 
 REASONS = ("no_charge", "partial_charge", "few_readings", "gap", "sentinel", "no_data")
+LOCAL_WEEKS = 9
 
 
 def build_sat_daily(
@@ -45,6 +46,8 @@ def build_sat_daily(
         "sat_offset_mv", "temperature_end_c",
     )
     frame = grid.join(rows, on=["charge_end_ts", "signal"], how="left")
+    by_level = pl.col("plateau") & pl.col("method").is_not_null()
+    frame = frame.with_columns(pl.when(by_level).then(pl.lit(PLATEAU)).otherwise("method").alias("method"))
     frame = frame.with_columns(_reason(ctx.battery, _known_days(ctx, daily, days)).alias("reason"))
     frame = frame.with_columns(pl.col("reason").is_null().alias("qualified"))
     return SAT_DAILY.conform(_add_index(frame, ctx.battery).with_columns(pl.lit(ctx.device).alias("device")))
@@ -61,16 +64,56 @@ def device_days(ctx: DeviceContext) -> tuple[date, date] | None:
 
 
 def judge_charges(sat_voltage: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
-    """Return one row per charge with `full`: does it qualify as a charge, whatever single cells say."""
+    """Return one row per charge with `full`: does it qualify as a charge, whatever single cells say.
+
+    A charge whose SOC is not known counts only at the usual level (`at_plateau`), and `plateau` is true.
+    """
     charges = sat_voltage.group_by("charge_end_ts").agg(
         pl.col("day", "soc_end", "delta_soc", "current_end_a").first(),
-        pl.col("sat_voltage_v").median().alias("median_v"),
+        pl.col("sat_voltage_v").median().alias("median_v"), pl.col("sat_voltage_v").max().alias("top_v"),
         (pl.col("method") == PLATEAU).any().alias("plateau"),
-    )
+    ).sort("charge_end_ts")
     least = soc_limit(charges, battery)
+    blind = pl.col("plateau") | pl.col("delta_soc").is_null() | pl.col("soc_end").is_null()
     by_soc = (pl.col("delta_soc") >= battery.qualified_delta_soc) & (pl.col("soc_end") >= least)
     high = pl.col("median_v") >= battery.voltage("full_median_cell_v")
-    return charges.with_columns((by_soc.fill_null(value=True) & high.fill_null(value=False)).alias("full"))
+    charges = charges.with_columns(blind.alias("plateau"), high.fill_null(value=False).alias("high"))
+    level = pl.Series(at_plateau(charges, battery))
+    full = pl.when("plateau").then(level).otherwise(by_soc.fill_null(value=False))
+    return charges.with_columns((full & pl.col("high")).alias("full")).drop("high", "top_v")
+
+
+def at_plateau(charges: pl.DataFrame, battery: BatterySettings) -> Bool:
+    """Return which charges without SOC reach the level at which the system's charges usually end.
+
+    Charges that end earlier from week to week look like ageing, and each of them like its neighbours. The level is
+    therefore that of the whole history: the highest cell must lie within `plateau_level_mv` of the 75th percentile of
+    all high charges. And it must be one: where it moves by more than that in the history, no charge counts. The move is
+    the median slope between weeks at most nine apart, so that a step of the set point is none.
+    """
+    high = charges.filter(pl.col("high") & pl.col("top_v").is_not_null())
+    blind = high.filter("plateau")
+    if blind.is_empty() or _level_moves(blind, battery):
+        return np.zeros(len(charges), dtype=np.bool_)
+    usual = float(np.quantile(high["top_v"].to_numpy(), 0.75))
+    off = (charges["top_v"].cast(pl.Float64).fill_null(np.inf).to_numpy() - usual) * 1000.0
+    return np.asarray(np.abs(off) <= battery.plateau_level_mv, dtype=np.bool_)
+
+
+def _level_moves(charges: pl.DataFrame, battery: BatterySettings) -> bool:
+    number = charges["day"].cast(pl.Int32)
+    span = int(number.max()) - int(number.min()) + 1  # type: ignore[arg-type]
+    if span < battery.slope_min_span_days:
+        return False
+    weeks = charges.group_by((number - number.min()) // 7).agg(pl.col("top_v").median()).sort("day")
+    week, mv = weeks["day"].to_numpy().astype(np.float64), 1000.0 * weeks["top_v"].to_numpy()
+    i, j = np.triu_indices(len(week), 1)
+    near = week[j] - week[i] <= LOCAL_WEEKS
+    i, j = i[near], j[near]
+    if not len(i):
+        return False
+    slope = float(np.median((mv[j] - mv[i]) / (week[j] - week[i])))
+    return abs(slope) * span / 7.0 > battery.plateau_level_mv
 
 
 def soc_limit(charges: pl.DataFrame, battery: BatterySettings) -> float:

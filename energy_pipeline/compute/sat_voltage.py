@@ -34,12 +34,11 @@ SUPPORTED, MEDIAN3, PLATEAU = "supported", "median3", "daily_plateau"
 
 @dataclass(frozen=True)
 class Charges:
-    """Ends of charges: `start`, `end`, `active_end` [µs UTC], and whether each was found by the daily plateau."""
+    """Ends of charges: `start`, `end`, `active_end` [µs UTC], and their rows of conditions."""
 
     start: Int
     end: Int
     active_end: Int
-    plateau: bool
     rows: pl.DataFrame
 
     def __len__(self) -> int:
@@ -63,7 +62,8 @@ def build_sat_voltage(
     """Build one row per charge of the month and cell.
 
     Cells are read in groups and only their windows are kept, so memory stays bounded. Without segments (no current
-    or no SOC) the daily maximum stands in where it passes the plateau test, and `method` says so.
+    and no power) the daily maximum stands in. Where SOC does not say whether a charge was full, `method` is
+    `daily_plateau`: `sat_daily.py` then asks for the usual level.
     """
     names = ctx.names("cell_voltage")
     charges = _charges(ctx, month, readings, charge_cycles) if names else None
@@ -92,7 +92,8 @@ def build_sat_voltage(
 def _charges(
     ctx: DeviceContext, month: str, readings: pl.LazyFrame, charge_cycles: pl.DataFrame
 ) -> Charges | None:
-    if ctx.name("system_current") is None or (ctx.name("soc") is None and charge_cycles.is_empty()):
+    flows = ctx.name("system_current") is not None or ctx.name("system_power") is not None
+    if not flows or (ctx.name("soc") is None and charge_cycles.is_empty()):
         rows = find_daily_plateaus(ctx, month, readings)
     else:
         rows = charge_cycles.filter(pl.col("kind") == "charge").sort("end_ts")
@@ -100,8 +101,7 @@ def _charges(
         return None
     us = rows.select(pl.col("start_ts", "end_ts", "active_end_ts").dt.timestamp("us"))
     active = us["active_end_ts"].fill_null(us["end_ts"])
-    plateau = "plateau" in rows.columns
-    return Charges(us["start_ts"].to_numpy(), us["end_ts"].to_numpy(), active.to_numpy(), plateau, rows)
+    return Charges(us["start_ts"].to_numpy(), us["end_ts"].to_numpy(), active.to_numpy(), rows)
 
 
 def common_instants(end: Int, window_s: float, step_s: float) -> Int:
@@ -264,7 +264,7 @@ def _finish(
     warm = temperatures_at(ctx, readings, charges.active_end)
     out = frame.join(conditions, on="charge", how="left").join(places, on="signal", how="left")
     out = out.join(warm, on=["signal", "charge"], how="left")
-    method = pl.lit(PLATEAU) if charges.plateau else pl.col("method")
+    method = pl.when(pl.col("delta_soc").is_null()).then(pl.lit(PLATEAU)).otherwise("method")
     return SAT_VOLTAGE.conform(
         out.with_columns(
             pl.lit(ctx.device).alias("device"), pl.lit(month).alias("month"), method.alias("method"),

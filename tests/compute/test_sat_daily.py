@@ -22,7 +22,8 @@ def charges(rows: list[dict[str, object]], cells: int = 3) -> pl.DataFrame:
             "device": "plant", "month": end.strftime("%Y-%m"), "day": end.date(), "charge_end_ts": end, "pack": 1,
             "sat_voltage_v": r.get("sat", 3.43), "method": "supported", "readings": r.get("readings", 20),
             "sampling_s": 60.0, "sat_offset_mv": 0.0, "offset_instants": 5, "refused_readings": r.get("refused", 0),
-            "current_end_a": 100.0, "soc_end": r.get("soc", 97.0), "delta_soc": r.get("delta", 90.0),
+            "current_end_a": 100.0, "soc_end": r.get("soc", 97.0),
+            "delta_soc": None if r.get("soc", 97.0) is None else r.get("delta", 90.0),
             "temperature_end_c": 25.0, "duration_s": 7200.0, "coverage": r.get("coverage", 1.0),
         }
         out.extend(row | {"signal": f"bms1_p1_v{c}", "cell": c} for c in range(1, cells + 1))
@@ -79,6 +80,23 @@ def test_the_baseline_is_the_median_of_the_first_thirty_days_and_never_the_first
     rows = ledger([{"day": k, "sat": 3.39 if k == 0 else 3.43} for k in range(40)])
     assert rows["baseline_v"].unique().to_list() == [3.43]
     assert rows.filter(pl.col("day") == date(2024, 1, 1))["sat_index_percent"][0] == pytest.approx(100 * 3.39 / 3.43)
+
+
+def test_without_soc_a_day_qualifies_at_the_usual_level_and_its_method_says_so() -> None:
+    rows = ledger([{"day": k, "soc": None, "sat": 3.40 if k in (7, 8) else 3.43 + 0.002 * (k % 3)} for k in range(40)])
+    assert rows["method"].unique().to_list() == ["daily_plateau"]
+    bad = rows.filter(~pl.col("qualified"))
+    assert bad["day"].unique().sort().to_list() == [date(2024, 1, 8), date(2024, 1, 9)]
+    assert bad["reason"].unique().to_list() == ["partial_charge"]
+
+
+def test_a_charge_whose_soc_is_missing_is_judged_by_its_level_among_others_that_have_it() -> None:
+    def reasons(sat: float) -> list[str | None]:
+        rows = ledger([{"day": k} | ({"soc": None, "sat": sat} if k == 20 else {}) for k in range(40)])
+        return rows.filter(pl.col("day") == date(2024, 1, 21))["reason"].unique().to_list()
+
+    assert reasons(3.432) == [None]
+    assert reasons(3.39) == ["partial_charge"]
 
 
 def test_thirteen_qualified_days_give_no_baseline() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from plants import Charger
+from plants import START, Charger, context, signals_table
 
 from energy_pipeline.compute.battery_series import SECOND_US, Series
 from energy_pipeline.compute.charge_cycles import build_charge_cycles
@@ -76,7 +76,7 @@ def test_support_needs_both_neighbours_or_one_close_in_time() -> None:
     battery = BatterySettings()
     ts = np.array([0, 300, 600, 610, 1200, 1500], dtype=np.int64) * SECOND_US
     series = Series(ts, np.array([3.40, 3.41, 3.45, 3.452, 3.50, 3.41]))
-    ends = Charges(np.array([0]), np.array([1400 * SECOND_US]), np.array([1400 * SECOND_US]), False, pl.DataFrame())
+    ends = Charges(np.array([0]), np.array([1400 * SECOND_US]), np.array([1400 * SECOND_US]), pl.DataFrame())
     found = take_windows(series, ends, battery)
     kept = dict(zip((found.ts // SECOND_US).tolist(), found.supported.tolist(), strict=True))
     assert kept == {300: False, 600: True, 610: True, 1200: False, 1500: False}
@@ -92,3 +92,27 @@ def test_without_current_the_daily_plateau_stands_in_and_partial_days_are_left_o
     assert rows["method"].unique().to_list() == ["daily_plateau"]
     assert sorted({d.day for d in rows["day"]}) == [1, 2, 4, 5, 6]
     assert rows["soc_end"].null_count() == len(rows)
+
+
+def test_current_without_soc_gives_charges_that_say_how_they_are_judged() -> None:
+    plant = Charger(days=3, with_soc=False)
+    rows = sat(plant)
+    assert len(rows) == 3 * 6
+    assert rows["method"].unique().to_list() == ["daily_plateau"]
+    assert rows["current_end_a"].null_count() == 0
+
+
+def test_a_battery_that_gives_power_and_soc_has_its_sat_from_segments() -> None:
+    plant = Charger(days=3)
+    frame = plant.frame()
+    power = frame.filter(pl.col("signal") == "bms1_c").with_columns(
+        pl.lit("bms1_p").alias("signal"), pl.col("value") * 20.0 / 1000.0
+    )
+    names = dict(zip(plant.ctx.signals["signal"], plant.ctx.signals["quantity"], strict=True))
+    names = {k: v for k, v in names.items() if v != "system_current"} | {"bms1_p": "system_power"}
+    ctx = context(signals_table(names, START, START), BatterySettings(nameplate_kwh=5.6))
+    readings = pl.concat([frame.filter(pl.col("signal") != "bms1_c"), power]).lazy()
+    rows = build_sat_voltage(ctx, "2024-03", readings, build_charge_cycles(ctx, "2024-03", readings))
+    assert len(rows) == 3 * 6
+    assert rows["method"].unique().to_list() == ["supported"]
+    assert rows["soc_end"].to_list() == pytest.approx([97.0] * 18, abs=1.0)

@@ -67,6 +67,40 @@ def test_a_daily_maximum_that_follows_partial_charging_gives_no_fit() -> None:
     assert fits["verdict"].unique().to_list() == ["insufficient_data"]
 
 
+@pytest.mark.parametrize("days", [300, 600, 900])
+def test_without_soc_charges_that_end_lower_and_lower_give_no_fit(days: int) -> None:
+    # 3.45 V falling to 3.39 V: above the voltage of a full charge all the while, and each day like its neighbours.
+    rng = np.random.default_rng(4)
+    rows: list[dict[str, object]] = [
+        {"day": k, "soc": None, "sat": 3.45 - 0.06 * k / days + 0.002 * rng.standard_normal()} for k in range(days)
+    ]
+    ledger, fits = verdicts(rows)
+    assert not ledger["qualified"].any()
+    assert fits["slope_per_year"].null_count() == len(fits)
+    assert fits["verdict"].unique().to_list() == ["insufficient_data"]
+
+
+def test_without_soc_a_fall_to_a_lower_level_is_no_trend() -> None:
+    rng = np.random.default_rng(4)
+    rows: list[dict[str, object]] = [
+        {"day": k, "soc": None, "sat": max(3.45 - 0.06 * k / 150, 3.39) + 0.002 * rng.standard_normal()}
+        for k in range(600)
+    ]
+    ledger, fits = verdicts(rows)
+    assert set(fits["verdict"]) <= {"stable", "no_established_trend", "insufficient_data"}
+    assert ledger.filter("qualified")["sat_voltage_v"].max() < 3.42
+
+
+def test_without_soc_a_steady_level_gives_verdicts() -> None:
+    rng = np.random.default_rng(4)
+    rows: list[dict[str, object]] = [
+        {"day": k, "soc": None, "sat": 3.43 + 0.002 * rng.standard_normal()} for k in range(400)
+    ]
+    ledger, fits = verdicts(rows)
+    assert ledger["qualified"].mean() > 0.95
+    assert fits.filter(pl.col("level") == "system")["verdict"].to_list()[0] in ("stable", "no_established_trend")
+
+
 def test_a_missing_cell_day_stays_missing_in_every_table() -> None:
     plant = Charger(days=5)
     missing = "bms1_p1_v2"
