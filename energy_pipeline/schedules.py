@@ -8,35 +8,46 @@ job and one line in `build_schedules`. Next: `resources/lake.py`, `Lake.maintain
 from pathlib import Path
 
 from dagster import (
+    Backoff,
     DagsterRunStatus,
     DefaultScheduleStatus,
     Failure,
     OpExecutionContext,
+    RetryPolicy,
     RunsFilter,
     ScheduleDefinition,
     in_process_executor,
     job,
     op,
 )
+from dagster._core.storage.tags import MAX_RETRIES_TAG, RETRY_ON_ASSET_OR_OP_FAILURE_TAG
 
 from energy_pipeline.alerts import send_pending
 from energy_pipeline.resources.site import SiteResource
 
 ACTIVE = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
+# No sensor asks for these two jobs again, as it does for all others (`dagster.yaml` has no retries for those).
+# Maintenance that fails is repeated in its run after one and after two more minutes, and started anew where its process
+# was killed. Reports are started anew once: those of the devices that go well cost minutes.
+PAUSES = RetryPolicy(max_retries=2, delay=60, backoff=Backoff.EXPONENTIAL)
+WHERE_KILLED = {MAX_RETRIES_TAG: "2", RETRY_ON_ASSET_OR_OP_FAILURE_TAG: "false"}
+ONCE_MORE = {MAX_RETRIES_TAG: "1"}
 
 
-@op(description="Compact small files and remove what no version within the retention uses.")
+@op(description="Compact small files and remove what no version within the retention uses.", retry_policy=PAUSES)
 def maintain_lake(context: OpExecutionContext, site: SiteResource) -> None:
     """Compact and vacuum every table; sweep orphans where this is the only run."""
     others = [r for r in context.instance.get_runs(RunsFilter(statuses=ACTIVE)) if r.run_id != context.run_id]
     done = site.lake().maintain(full=not others)
     for name, counts in done.items():
         context.log.info(f"{name}: {counts['compacted']} files compacted, {counts['removed']} removed")
+        if counts["busy"]:
+            context.log.warning(f"{name}: not compacted, a load changed it meanwhile; the next maintenance does")
     for line in send_pending(site.lake(), site.settings()):
         context.log.warning(line)
 
 
-@job(executor_def=in_process_executor, description="Keep the lake small and fast.")
+@job(executor_def=in_process_executor, description="Keep the lake small and fast.", tags=WHERE_KILLED)
 def maintenance_job() -> None:
     """Compact and vacuum the lake."""
     maintain_lake()
@@ -65,7 +76,7 @@ def write_reports(context: OpExecutionContext, site: SiteResource) -> None:
         raise Failure(f"{len(failed)} reports could not be written: {'; '.join(failed)}")
 
 
-@job(executor_def=in_process_executor, description="The evidence pack of every device, as it stands now.")
+@job(executor_def=in_process_executor, description="The evidence pack of every device as it stands now.", tags=ONCE_MORE)
 def report_job() -> None:
     """Write all reports."""
     write_reports()

@@ -208,6 +208,7 @@ class Lake:
         """Compact small files and remove files that no version within the retention uses.
 
         `full` also sweeps files that no version ever named (left by a killed writer): only when nothing writes.
+        A table that a load changes meanwhile is left as it is (`busy` = 1): its files are compacted the next time.
         """
         done: dict[str, dict[str, int]] = {}
         for name in TABLES:
@@ -215,15 +216,24 @@ class Lake:
                 continue
             table = DeltaTable(self.path(name), storage_options=self.options)
             with storage(name, self.path(name)):
-                metrics = table.optimize.compact(writer_properties=writer_properties(TABLES[name]))
+                compacted = _compact(table, TABLES[name])
                 removed = table.vacuum(
                     retention_hours=retention_hours, dry_run=False, enforce_retention_duration=retention_hours >= 168,
                     full=full,
                 )
                 if full and "://" not in self.url:
                     _sweep_unfinished_commits(Path(self.path(name)) / "_delta_log", retention_hours)
-            done[name] = {"compacted": int(metrics["numFilesRemoved"]), "removed": len(removed)}
+            done[name] = {"compacted": compacted or 0, "removed": len(removed), "busy": int(compacted is None)}
         return done
+
+
+def _compact(table: DeltaTable, schema: Table) -> int | None:
+    """Rewrite small files as large ones; return how many were replaced, None where another writer was faster."""
+    try:
+        metrics = table.optimize.compact(writer_properties=writer_properties(schema))
+    except CommitFailedError:
+        return None
+    return int(metrics["numFilesRemoved"])
 
 
 def _sweep_unfinished_commits(log: Path, retention_hours: int) -> None:
