@@ -76,7 +76,7 @@ def write_reports(context: OpExecutionContext, site: SiteResource) -> None:
         raise Failure(f"{len(failed)} reports could not be written: {'; '.join(failed)}")
 
 
-@job(executor_def=in_process_executor, description="The evidence pack of every device as it stands now.", tags=ONCE_MORE)
+@job(executor_def=in_process_executor, description="The evidence pack of every device, as it stands.", tags=ONCE_MORE)
 def report_job() -> None:
     """Write all reports."""
     write_reports()
