@@ -22,6 +22,8 @@ from viewer.api import add_api
 from viewer.bundle import add_bundle
 from viewer.connection import add_way_back
 from viewer.environment import Access
+from viewer.head import Head
+from viewer.page_door import PageDoor, Pages
 from viewer.security import Guard
 from viewer.shell import open_session
 from viewer.store import Store
@@ -55,8 +57,14 @@ def create_app(
     add_surface(app, store)
     add_way_back(app)
     add_bundle(app)
+    app.state.pages = Pages(session_lifetime_s + session_check_s)
+
+    def page() -> object:
+        app.state.pages.follow()
+        return open_session(store, settings)
+
     add_applications(
-        {"/": lambda: open_session(store, settings)},
+        {"/": page},
         app=app,
         title=TITLE,
         sign_sessions=True,
@@ -64,7 +72,9 @@ def create_app(
         unused_session_lifetime_milliseconds=round(1000 * session_lifetime_s),
         check_unused_sessions_milliseconds=round(1000 * session_check_s),
     )
+    app.add_middleware(PageDoor, pages=lambda: app.state.pages)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
+    app.add_middleware(Head)
     known = (*LOCAL_HOSTS, *hosts, *access.hosts)
     app.add_middleware(Guard, hosts=known, credentials=access.credentials, token=access.token)
     app.state.store = store

@@ -6,6 +6,7 @@ its table; a window is a slice of it. How it is thinned stands in `series_thinni
 Next: `components/lod_chart.py` draws it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -25,7 +26,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class UnknownSignal(LookupError):  # noqa: N818 - named as states
-    """The device has no such signal; the message names what exists."""
+    """The device has no such signal; the message names the first of those that exist, `known` all."""
+
+    def __init__(self, message: str, known: Sequence[str] = ()) -> None:
+        self.known = list(known)
+        super().__init__(message)
 
 
 class EmptyWindow(ValueError):  # noqa: N818 - named as states
@@ -146,7 +151,7 @@ def _find_row(store: Store, device: str, signal: str) -> dict:
     if found.is_empty():
         known = ", ".join(rows["signal"].head(12).to_list()) or "none"
         msg = f"device {device!r} has no signal {signal!r}; it has {known}{' …' if rows.height > 12 else ''}"
-        raise UnknownSignal(msg)
+        raise UnknownSignal(msg, rows["signal"].to_list())
     return found.row(0, named=True)
 
 

@@ -34,9 +34,15 @@ const close_drawer = () => {
   }
 }
 close_drawer()
+const speak = () => {
+  document.documentElement.lang = new URLSearchParams(window.location.search).get("lang") === "en" ? "en" : "de"
+}
 const push = window.history.pushState.bind(window.history)
-window.history.pushState = (data, title, url) => { if (url !== here()) { push(data, title, url); close_drawer() } }
+window.history.pushState = (data, title, url) => {
+  if (url !== here()) { push(data, title, url); close_drawer(); speak() }
+}
 window.addEventListener("popstate", () => {
+  speak()
   const model = roots().find((root) => root.type === "panel.models.location.Location")
   if (model === undefined) { window.location.reload() } else { model.search = window.location.search }
 })

@@ -3,15 +3,21 @@
 Plotly's script is 4.7 MB: only this page loads it, from this server. Next: `pages/packpulse/heat_map.py`.
 """
 
+import gzip
+from functools import cache
+from typing import Annotated
+
 import numpy as np
 import plotly.graph_objects as go
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from plotly.offline import get_plotlyjs
 
+from viewer.api.formats import GZIP_MAGIC, accepts_gzip
+from viewer.api.route import worked
 from viewer.components.heatmap import robust_limits
 from viewer.pages.packpulse.data import QUANTITIES, SatGrid, load_grid
-from viewer.store import Store, TableBroken, TableMissing
+from viewer.store import Store
 from viewer.surface_address import HEIGHT, PATH, SCRIPT
 from viewer.texts import Texts
 
@@ -27,34 +33,53 @@ def add_surface(app: FastAPI, store: Store) -> None:
     """Add the page of the surface and its script to the server."""
 
     @app.get(SCRIPT, include_in_schema=False)
-    def script() -> Response:
-        return Response(get_plotlyjs(), media_type="text/javascript", headers={"cache-control": "max-age=86400"})
+    def script(request: Request) -> Response:
+        headers = {"cache-control": "max-age=86400", "vary": "accept-encoding"}
+        body = _script(zipped=accepts_gzip(request.headers.get("accept-encoding")))
+        if body.startswith(GZIP_MAGIC):
+            headers["content-encoding"] = "gzip"
+        return Response(body, media_type="text/javascript", headers=headers)
 
     @app.get(f"{PATH}/view", include_in_schema=False)
-    def view(
+    async def view(
+        request: Request,
         device: str,
         quantity: str = "sat",
-        pack: int = 0,
+        pack: Annotated[int, Query(ge=0, le=9_999)] = 0,
         first: str = "",
         last: str = "",
         lang: str = "de",
         theme: str = "light",
-    ) -> HTMLResponse:
+    ) -> Response:
         if quantity not in QUANTITIES:
             raise HTTPException(422, f"quantity {quantity!r}: use one of {', '.join(QUANTITIES)}")
-        try:
-            grid = load_grid(store, device)
-        except (TableMissing, TableBroken) as error:
-            raise HTTPException(404, str(error)) from error
-        if grid is None:
-            raise HTTPException(404, f"no SAT voltages of {device!r}")
-        days = [d.isoformat() for d in grid.days]
-        a, b = first if first in days else days[0], last if last in days else days[-1]
-        cut = grid.cut(grid.days[days.index(a)], grid.days[days.index(b)], pack)
-        texts = Texts(lang)
-        figure = surface_figure(cut, quantity, texts, dark=theme == "dark")
-        page = _PAGE.format(lang=texts.lang, title=texts("heat.surface_title"), height=HEIGHT, figure=figure.to_json())
-        return HTMLResponse(page)
+        span = (first, last)
+        return await worked(request, lambda: _page(store, device, quantity, pack, span, Texts(lang), theme == "dark"))
+
+
+@cache
+def _script(*, zipped: bool) -> bytes:
+    """Return Plotly's script, read and compressed once."""
+    plain = get_plotlyjs().encode()
+    return gzip.compress(plain, 6, mtime=0) if zipped else plain
+
+
+def _page(
+    store: Store, device: str, quantity: str, pack: int, span: tuple[str, str], texts: Texts, dark: bool
+) -> HTMLResponse:
+    grid = load_grid(store, device)
+    if grid is None:
+        raise HTTPException(404, f"no SAT voltages of {device!r}")
+    if pack and pack not in grid.packs:
+        raise HTTPException(404, f"{device!r} has no pack {pack}; it has {sorted(set(grid.packs))}")
+    days = [d.isoformat() for d in grid.days]
+    a, b = (day if day in days else end for day, end in zip(span, (days[0], days[-1]), strict=True))
+    if b < a:
+        raise HTTPException(422, f"the last day {b} lies before the first {a}")
+    cut = grid.cut(grid.days[days.index(a)], grid.days[days.index(b)], pack)
+    figure = surface_figure(cut, quantity, texts, dark=dark)
+    page = _PAGE.format(lang=texts.lang, title=texts("heat.surface_title"), height=HEIGHT, figure=figure.to_json())
+    return HTMLResponse(page)
 
 
 def surface_figure(grid: SatGrid, quantity: str, texts: Texts, *, dark: bool) -> go.Figure:

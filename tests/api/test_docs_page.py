@@ -31,6 +31,7 @@ def test_the_page_and_its_files_come_from_this_server_with_the_security_headers(
         answer = client.get(name)
         assert answer.status_code == 200
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
         assert client.get(name, headers={"if-none-match": answer.headers["etag"]}).status_code == 304
     for outside in ("/docs/files/../main.py", "/docs/files/%2e%2e/main.py", "/docs/files/nothing.js"):
         assert client.get(outside).status_code == 404

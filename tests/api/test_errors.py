@@ -1,5 +1,6 @@
 """Wrong requests get 404, 410 or 422 with what exists or is allowed; names never reach the disk; nothing is a 500."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,49 @@ def test_an_error_says_what_was_found_and_what_is_allowed(
     answer = client.get(path)
     assert (answer.status_code, answer.json()["error"]) == (status, error), answer.text
     assert all(word in answer.text for word in words), answer.text
+
+
+def test_what_is_allowed_is_listed_in_full(client: TestClient, tmp_path: Path) -> None:
+    signals = [s["signal"] for s in client.get(f"/meters/{BESS}/info").json()["signals"]]
+    assert len(signals) > 12  # the message names a dozen
+    unknown = client.get(f"/series?device={BESS}&signal=nothing").json()
+    assert set(unknown["allowed"]) <= set(signals)
+    assert len(unknown["allowed"]) == min(len(signals), 50)
+    empty = TestClient(create_app(Settings(lake=str(tmp_path / "none"))), base_url=BASE)
+    assert empty.get("/meters").json()["allowed"] == []
+
+
+def test_a_missing_table_names_those_that_exist(settings: Settings, tmp_path: Path) -> None:
+    settings = copied(settings, tmp_path)
+    shutil.rmtree(Path(settings.lake) / "sat_daily")
+    answer = TestClient(create_app(settings), base_url=BASE).get(f"/cell/system/{BESS}/degradation-3d").json()
+    assert answer["error"] == "table_missing"
+    assert {"signals", "readings"} <= set(answer["allowed"])
+    assert "sat_daily" not in answer["allowed"]
+
+
+def test_a_path_or_a_method_that_does_not_exist_is_a_problem_like_any_other(client: TestClient) -> None:
+    for path in ("/nothing", "/cell", "/report", "/docs/files/nothing.js", "/components/nothing"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.json()["error"]) == (404, "not_found"), path
+        assert path in answer.json()["detail"]
+        assert "/series" in answer.json()["allowed"]
+    refused = client.post("/series")
+    assert (refused.status_code, refused.json()["error"]) == (405, "method_not_allowed")
+    assert refused.json()["allowed"] == ["GET", "HEAD"]
+    assert refused.headers["allow"] == "GET, HEAD"
+    surface = client.get("/surface/view?device=nobody").json()
+    assert surface["error"] == "not_found"
+    assert "nobody" in surface["detail"]
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/health", "/api", "/openapi.json", "/docs", "/meters/m9/info"])
+def test_head_is_get_without_the_body(client: TestClient, path: str) -> None:
+    plain = {"accept-encoding": "identity"}
+    full, head = client.get(path, headers=plain), client.head(path, headers=plain)
+    assert head.content == b""
+    assert head.status_code == full.status_code
+    assert dict(head.headers) == dict(full.headers)
 
 
 EVIL = (

@@ -4,17 +4,22 @@ The message says what was found and what is allowed. No endpoint makes an error 
 """
 
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from tornado.web import HTTPError as TornadoHTTPError
 
 from viewer.series import EmptyWindow, UnknownSignal
 from viewer.store import TableBroken, TableMissing
 
 ALLOWED_SHOWN = 50
 FOUND_SHOWN = 80
+ERROR_NAMES = {404: "not_found", 405: "method_not_allowed", 422: "invalid_parameter"}
 
 
 class Problem(BaseModel):
@@ -108,13 +113,15 @@ def add_handlers(app: FastAPI) -> None:
     """Let the server answer every named exception in the one shape."""
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(RequestValidationError, _invalid)
-    for kind, status, error in (
-        (TableMissing, 404, "table_missing"),
-        (TableBroken, 503, "table_broken"),
-        (UnknownSignal, 404, "unknown_signal"),
-        (EmptyWindow, 422, "empty_window"),
+    app.add_exception_handler(StarletteHTTPException, _http)
+    app.add_exception_handler(TornadoHTTPError, _of_panel)
+    for kind, status, error, allowed in (
+        (TableMissing, 404, "table_missing", _tables),
+        (TableBroken, 503, "table_broken", _nothing),
+        (UnknownSignal, 404, "unknown_signal", _signals),
+        (EmptyWindow, 422, "empty_window", _nothing),
     ):
-        app.add_exception_handler(kind, _named(status, error))
+        app.add_exception_handler(kind, _named(status, error, allowed))
 
 
 def _api_error(_request: Request, error: Exception) -> JSONResponse:
@@ -122,11 +129,47 @@ def _api_error(_request: Request, error: Exception) -> JSONResponse:
     return problem(error.status, error.error, error.detail, error.allowed, **(error.headers or {}))
 
 
-def _named(status: int, name: str) -> Callable[[Request, Exception], JSONResponse]:
-    def handler(_request: Request, error: Exception) -> JSONResponse:
-        return problem(status, name, str(error))
+def _named(
+    status: int, name: str, allowed: Callable[[Request, Any], Sequence[str]]
+) -> Callable[[Request, Exception], JSONResponse]:
+    def handler(request: Request, error: Exception) -> JSONResponse:
+        return problem(status, name, str(error), allowed(request, error))
 
     return handler
+
+
+def _nothing(_request: Request, _error: Exception) -> list[str]:
+    return []
+
+
+def _signals(_request: Request, error: UnknownSignal) -> list[str]:
+    return error.known
+
+
+def _tables(request: Request, _error: TableMissing) -> list[str]:
+    return [name for name, version in request.app.state.api.store.versions().items() if version is not None]
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
+    """Answer for what the server itself refuses: a path that does not exist, a method that the path does not have."""
+    assert isinstance(error, StarletteHTTPException)  # noqa: S101 - registered for this type only
+    status, path, detail, allowed = error.status_code, request.url.path[:FOUND_SHOWN], str(error.detail), []
+    headers = {k.lower(): v for k, v in (error.headers or {}).items()}
+    if status == 405:
+        methods = {m.strip() for m in headers.get("allow", "GET").split(",")}
+        allowed = sorted(methods | {"HEAD"} if "GET" in methods else methods)
+        headers["allow"] = ", ".join(allowed)
+        detail = f"{path!r} has no method {request.method}; there are {headers['allow']}"
+    elif status == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
+        allowed = list(request.app.openapi()["paths"])
+        detail = f"no path {path!r}; /api names all of them, /docs describes them"
+    return problem(status, ERROR_NAMES.get(status, "refused"), detail, allowed, **headers)
+
+
+def _of_panel(request: Request, error: Exception) -> JSONResponse:
+    """Answer for a file of a component that does not exist: Panel speaks tornado's language there."""
+    assert isinstance(error, TornadoHTTPError)  # noqa: S101 - registered for this type only
+    return _http(request, StarletteHTTPException(error.status_code))
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -33,12 +33,16 @@ class TableRoute(APIRoute):
         async def answer(request: Request) -> Response:
             await require_token(request, await BEARER(request))
             arguments = _arguments(readers, request)
-            api: Api = request.app.state.api
-            async with api.gate.turn(request.client.host if request.client else ""):
-                work = partial(endpoint, **arguments)
-                return await asyncio.get_running_loop().run_in_executor(api.workers, work)
+            return await worked(request, partial(endpoint, **arguments))
 
         return answer
+
+
+async def worked(request: Request, work: Callable[[], Response]) -> Response:
+    """Return what `work` gives, done in a thread when it is this client's turn. Raises what `Gate.enter` raises."""
+    api: Api = request.app.state.api
+    async with api.gate.turn(request.client.host if request.client else ""):
+        return await asyncio.get_running_loop().run_in_executor(api.workers, work)
 
 
 def table_router(prefix: str = "", *, tag: str) -> APIRouter:

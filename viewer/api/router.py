@@ -26,6 +26,7 @@ def add_api(
     app.state.api = Api(store, settings, token, limits or Limits())
     add_handlers(app)
     app.include_router(operation.public)
-    for part in (operation, meters, series, cells, packs, pack_cycles, report):
-        app.include_router(part.router, dependencies=[Depends(require_token)])
+    parts = (operation, meters, series, cells, packs, pack_cycles, report)
+    for router in (*(part.router for part in parts), operation.tables):
+        app.include_router(router, dependencies=[Depends(require_token)])
     add_docs(app)

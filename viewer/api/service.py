@@ -5,9 +5,11 @@ data is the device's zone. Next: the modules with the endpoints, `series.py` fir
 """
 
 import hashlib
+import math
 import os
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from fastapi import Depends, Request, Response
 
+import viewer.store
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import Settings
 from viewer.api.errors import InvalidParameter, NoData, TooLarge, UnknownDevice, UnknownPart
@@ -83,6 +86,29 @@ class ByteCache:
                 self._held -= len(self._kept.popitem(last=False)[1])
 
 
+class Lately:
+    """What was found within the last second, made by one thread at a time: a flood of questions costs one answer."""
+
+    def __init__(self) -> None:
+        self._found: tuple[float, bytes] = (-math.inf, b"")
+        self._lock = threading.Lock()
+
+    @property
+    def body(self) -> bytes | None:
+        """The answer, None where it is older than the store lets its tables be."""
+        made, body = self._found
+        return body if time.monotonic() - made < viewer.store.RECHECK_S else None
+
+    def make(self, build: Callable[[], bytes]) -> bytes:
+        """Return the answer, made anew where it is too old."""
+        with self._lock:
+            body = self.body
+            if body is None:
+                begun, body = time.monotonic(), build()
+                self._found = (begun, body)
+            return body
+
+
 class Api:
     """Store, settings, catalog and bounds behind the endpoints."""
 
@@ -91,6 +117,7 @@ class Api:
         self.catalog = Catalog(store, settings)
         self.gate = Gate(limits.running + limits.ready, limits.waiting_per_client, limits.waiting, limits.patience_s)
         self.workers = ThreadPoolExecutor(limits.running, thread_name_prefix="api")
+        self.health = Lately()
         self._cache = ByteCache(limits.cache_bytes)
         # A lake that is built anew counts its versions from 0 again: tags of another run of the server never match.
         self._devices: tuple[int, list[DeviceInfo]] = (-1, [])
