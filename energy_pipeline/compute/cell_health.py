@@ -49,7 +49,7 @@ def build_cell_health(
         _first_to_limit(sat_daily, ends), _resistance(steps, last), _months(months),
     ):
         frame = frame.join(part, on="signal", how="left", maintain_order="left")
-    frame = frame.join(_trend(fits), on=["pack", "cell"], how="left", nulls_equal=True, maintain_order="left")
+    frame = frame.join(_trend(fits), on="signal", how="left", maintain_order="left")
     spreads = _pack_spreads(ends, last, ctx.battery)
     frame = frame.join(spreads, on="pack", how="left", nulls_equal=True, maintain_order="left")
     frame = _temperatures(frame, ctx, daily, last)
@@ -118,7 +118,7 @@ def _first_to_limit(sat_daily: pl.DataFrame, ends: pl.DataFrame) -> pl.DataFrame
 def _trend(fits: pl.DataFrame) -> pl.DataFrame:
     """Return the slope, its standard error and the verdict of each cell's offset."""
     rows = fits.filter((pl.col("level") == "cell") & (pl.col("quantity") == "sat_offset_mv"))
-    return rows.select("pack", "cell", pl.col("slope_per_year").alias("offset_slope_per_year"), "slope_se", "verdict")
+    return rows.select("signal", pl.col("slope_per_year").alias("offset_slope_per_year"), "slope_se", "verdict")
 
 
 def _resistance(steps: pl.DataFrame, last: date) -> pl.DataFrame:

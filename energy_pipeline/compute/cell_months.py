@@ -114,7 +114,10 @@ def _heat(ctx: DeviceContext, readings: pl.LazyFrame, begin: int, end: int) -> p
         sensors.rename({"signal": "temperature_signal"}), on="temperature_signal"
     )
     cells = ctx.signals.filter(pl.col("quantity") == "cell_voltage").select("signal", "pack", "cell")
-    own = cells.join(found, on=["pack", "cell"], how="inner").select("signal", *columns)
-    warmest = found.sort("temperature_mean_c", descending=True).unique("pack", keep="first", maintain_order=True)
+    # Numbers of sensors need not be unique (two BMS): the warmest of those with a cell's number stands for it.
+    found = found.sort("temperature_mean_c", "temperature_signal", descending=[True, False])
+    each = found.unique(["pack", "cell"], keep="first", maintain_order=True)
+    own = cells.join(each, on=["pack", "cell"], how="inner").select("signal", *columns)
+    warmest = found.unique("pack", keep="first", maintain_order=True)
     rest = cells.join(own, on="signal", how="anti").join(warmest.drop("cell"), on="pack", how="inner")
     return pl.concat([own, rest.select("signal", *columns)])

@@ -30,10 +30,11 @@ def temperatures_at(ctx: DeviceContext, readings: pl.LazyFrame, at: Int) -> pl.D
     long = sensors.drop("signal").join(pl.DataFrame({"charge": np.arange(len(at))}), how="cross").with_columns(
         pl.Series("own", heat.ravel()).fill_nan(None)
     )
+    single = long.group_by("pack", "cell", "charge").agg(pl.col("own").mean())
     pack = long.group_by("pack", "charge").agg(pl.col("own").mean().alias("of_pack"))
     every = long.group_by("charge").agg(pl.col("own").mean().alias("of_all"))
     return (
-        frame.join(long, on=["pack", "cell", "charge"], how="left")
+        frame.join(single, on=["pack", "cell", "charge"], how="left")
         .join(pack, on=["pack", "charge"], how="left")
         .join(every, on="charge", how="left")
         .select("signal", "charge", pl.coalesce("own", "of_pack", "of_all").alias("temperature_end_c"))

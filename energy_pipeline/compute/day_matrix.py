@@ -21,6 +21,7 @@ class DayMatrix:
     days: list[date]
     packs: list[int | None]
     cells: list[int | None]
+    signals: list[str | None]
 
 
 def day_matrix(sat_daily: pl.DataFrame, column: str) -> DayMatrix | None:
@@ -37,4 +38,5 @@ def day_matrix(sat_daily: pl.DataFrame, column: str) -> DayMatrix | None:
     values = np.full((len(keys), len(days)), np.nan)
     values[row, col] = rows[column].to_numpy()
     t = (numbers - numbers[0]).astype(np.float64)
-    return DayMatrix(values, t, days.to_list(), keys["pack"].to_list(), keys["cell"].to_list())
+    return DayMatrix(values, t, days.to_list(), keys["pack"].to_list(), keys["cell"].to_list(),
+                     keys["signal"].to_list())

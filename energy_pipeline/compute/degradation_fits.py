@@ -60,7 +60,7 @@ def build_degradation_fits(
         pl.col(pl.Float64).fill_nan(None),
     )
     order = pl.col("level").replace_strict({"system": 0, "pack": 1, "cell": 2}, return_dtype=pl.Int8)
-    return DEGRADATION_FITS.conform(frame.sort(order, "quantity", "pack", "cell"))
+    return DEGRADATION_FITS.conform(frame.sort(order, "quantity", "pack", "cell", "signal"))
 
 
 def _say_no_baseline(rows: list[dict[str, Any]]) -> None:
@@ -96,7 +96,8 @@ def _nothing(sat_daily: pl.DataFrame) -> DayMatrix:
     """Return a matrix without days, so that every cell still gets its row with the reason."""
     keys = sat_daily.select("signal", "pack", "cell").unique().sort("pack", "cell", "signal")
     empty = np.empty(0)
-    return DayMatrix(np.empty((len(keys), 0)), empty, [], keys["pack"].to_list(), keys["cell"].to_list())
+    return DayMatrix(np.empty((len(keys), 0)), empty, [], keys["pack"].to_list(), keys["cell"].to_list(),
+                     keys["signal"].to_list())
 
 
 def _cell_series(
@@ -104,11 +105,13 @@ def _cell_series(
 ) -> list[FitSeries]:
     out = []
     steps = cell_steps(regimes)
-    for row, (pack, cell) in enumerate(zip(matrix.packs, matrix.cells, strict=True)):
+    for row, (pack, cell, signal) in enumerate(zip(matrix.packs, matrix.cells, matrix.signals, strict=True)):
         own = quantity == OFFSET and len(matrix.days) > 0
-        cuts = own_steps(matrix, row, common, steps.get((pack, cell), []), ctx.battery) if own else common
+        cuts = own_steps(matrix, row, common, steps.get(signal, []), ctx.battery) if own else common
         y = matrix.values[row]
-        out.append(series_of(y, cuts, ctx.battery, quantity=quantity, grade="cell", pack=pack, cell=cell))
+        out.append(
+            series_of(y, cuts, ctx.battery, quantity=quantity, grade="cell", pack=pack, cell=cell, signal=signal)
+        )
     return out
 
 
@@ -118,7 +121,7 @@ def _pack_series(ctx: DeviceContext, matrix: DayMatrix, quantity: str, common: I
     packs = np.array([-1 if p is None else p for p in matrix.packs])
     for pack in sorted(set(packs[packs >= 0].tolist())):
         y = _middle(matrix.values[packs == pack])
-        one = DayMatrix(y[None], matrix.t, matrix.days, [pack], [None])
+        one = DayMatrix(y[None], matrix.t, matrix.days, [pack], [None], [None])
         cuts = own_steps(one, 0, common, [], ctx.battery) if quantity == OFFSET and matrix.days else common
         out.append(series_of(y, cuts, ctx.battery, quantity=quantity, grade="pack", pack=pack))
     return out

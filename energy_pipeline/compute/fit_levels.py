@@ -34,6 +34,7 @@ class FitSeries:
     quantity: str
     grade: str
     left_out: int = 0
+    signal: str | None = None
 
     @property
     def levels(self) -> int:
@@ -64,11 +65,11 @@ def system_steps(regimes: pl.DataFrame) -> list[date]:
     return regimes.filter((pl.col("scope") == "system") & (pl.col("kind") == OPERATING))["day"].sort().to_list()
 
 
-def cell_steps(regimes: pl.DataFrame) -> dict[tuple[int | None, int | None], list[date]]:
-    """Return the days of each cell's own steps by (pack, cell)."""
-    out: dict[tuple[int | None, int | None], list[date]] = {}
-    for pack, cell, day in regimes.filter(pl.col("kind") == CELL_STEP).select("pack", "cell", "day").iter_rows():
-        out.setdefault((pack, cell), []).append(day)
+def cell_steps(regimes: pl.DataFrame) -> dict[str | None, list[date]]:
+    """Return the days of each cell's own steps by its signal: pack and number need not be unique."""
+    out: dict[str | None, list[date]] = {}
+    for signal, day in regimes.filter(pl.col("kind") == CELL_STEP).select("signal", "day").iter_rows():
+        out.setdefault(signal, []).append(day)
     return out
 
 
@@ -92,13 +93,13 @@ def own_steps(
 
 def series_of(
     y: Float, cuts: Int, battery: BatterySettings, *, quantity: str, grade: str,
-    pack: int | None = None, cell: int | None = None,
+    pack: int | None = None, cell: int | None = None, signal: str | None = None,
 ) -> FitSeries:
     """Make the series of one row of a day matrix with its levels; `grade` is cell, pack or system."""
     known = np.flatnonzero(np.isfinite(y))
     kept = known[~wild_days(y[known], battery, percent=quantity != "sat_offset_mv")]
     rows, level = levels_of(kept, cuts, battery.regime_min_days)
-    return FitSeries(rows, y[rows], level, pack, cell, quantity, grade, len(known) - len(kept))
+    return FitSeries(rows, y[rows], level, pack, cell, quantity, grade, len(known) - len(kept), signal)
 
 
 def wild_days(y: Float, battery: BatterySettings, *, percent: bool) -> Bool:

@@ -35,7 +35,7 @@ def build_regimes(ctx: DeviceContext, sat_daily: pl.DataFrame) -> pl.DataFrame:
     if not rows:
         return REGIMES.empty()
     frame = pl.DataFrame(rows, schema={k: v for k, v in REGIMES.polars_schema.items() if k != "device"})
-    return REGIMES.conform(frame.with_columns(pl.lit(ctx.device).alias("device")).sort("scope", "pack", "cell", "day"))
+    return REGIMES.conform(frame.with_columns(pl.lit(ctx.device).alias("device")).sort("scope", "pack", "cell", "signal", "day"))
 
 
 def _system_rows(ctx: DeviceContext, level: DayMatrix) -> list[dict[str, object]]:
@@ -54,13 +54,12 @@ def _system_rows(ctx: DeviceContext, level: DayMatrix) -> list[dict[str, object]
         long_enough = min(change.length_before, change.length_after) >= battery.regime_min_days
         big = abs(change.step) >= battery.regime_min_step_mv
         kind = OPERATING if big and long_enough and share >= battery.regime_moved_share else SUSPECTED
-        out.append(_row("system", None, None, change, level, rows, share, kind))
+        out.append(_row("system", None, change, level, rows, share, kind))
     return out
 
 
 def _row(
-    scope: str, pack: int | None, cell: int | None, change: Change, matrix: DayMatrix, rows: np.ndarray,
-    share: float | None, kind: str,
+    scope: str, row: int | None, change: Change, matrix: DayMatrix, rows: np.ndarray, share: float | None, kind: str
 ) -> dict[str, object]:
     def day(k: int) -> date:
         return matrix.days[int(rows[k])]
@@ -69,8 +68,9 @@ def _row(
     last_old = day(change.index - 1)
     missing = (day(change.index) - last_old).days
     middle = last_old + timedelta(days=1 + missing // 2)  # all days after the last old one fit alike: least error
+    pack, cell, signal = (None if row is None else x[row] for x in (matrix.packs, matrix.cells, matrix.signals))
     return {
-        "scope": scope, "pack": pack, "cell": cell, "day": middle, "day_low": early,
+        "scope": scope, "pack": pack, "cell": cell, "signal": signal, "day": middle, "day_low": early,
         "day_high": day(change.high), "step_mv": change.step, "moved_share": share, "kind": kind,
     }
 
@@ -101,8 +101,7 @@ def _cell_rows(ctx: DeviceContext, sat_daily: pl.DataFrame) -> list[dict[str, ob
             t, y, minimum=battery.regime_min_days, penalty=battery.regime_penalty, floor=floor, line=line
         ):
             if abs(change.step) >= battery.cell_finding_mv:
-                pack, cell = offset.packs[row], offset.cells[row]
-                out.append(_row("cell", pack, cell, change, offset, rows, None, CELL_STEP))
+                out.append(_row("cell", int(row), change, offset, rows, None, CELL_STEP))
     return out
 
 

@@ -10,6 +10,7 @@ from energy_pipeline.schemas import battery_energy, battery_parts
 from energy_pipeline.schemas.base import CELL, DAY, DEVICE, MONTH, PACK, SIGNAL, UTC_TS, Column, Table
 
 F = pl.Float64
+OF_CELL = Column("signal", pl.String, "signal of the cell; null above cell level")
 CHARGE_CYCLES = Table(
     name="charge_cycles",
     grain="one row per (device, segment of charge or discharge)",
@@ -85,7 +86,7 @@ SAT_DAILY = Table(
     name="sat_daily",
     grain="one row per (device, cell, local day) between the device's first and last day",
     description="One SAT voltage per cell and day from one charge for all cells, or the reason why there is none.",
-    key=("device", "pack", "cell", "day"),
+    key=("device", "signal", "day"),
     columns=(
         DEVICE,
         DAY,
@@ -111,7 +112,7 @@ REGIMES = Table(
     name="regimes",
     grain="one row per (device, level, cell, step)",
     description="Dated steps of the SAT level: common to the system (operation) or of one cell (a finding).",
-    key=("device", "scope", "pack", "cell", "day"),
+    key=("device", "scope", "signal", "day"),
     columns=(
         DEVICE,
         Column("scope", pl.String, "system or cell", nullable=False),
@@ -123,6 +124,7 @@ REGIMES = Table(
         Column("step_mv", F, "new level minus old level at the cut", "mV", nullable=False),
         Column("moved_share", F, "share of cells that moved in the same direction", "1"),
         Column("kind", pl.String, "operating_regime, suspected or cell_step", nullable=False),
+        OF_CELL,
     ),
 )
 
@@ -182,7 +184,7 @@ DEGRADATION_FITS = Table(
     name="degradation_fits",
     grain="one row per (device, level, pack, cell, quantity)",
     description="Slope with an honest interval and a verdict, or the reason why there is none.",
-    key=("device", "level", "pack", "cell", "quantity"),
+    key=("device", "level", "pack", "signal", "quantity"),
     columns=(
         DEVICE,
         Column("level", pl.String, "cell, pack or system", nullable=False),
@@ -194,6 +196,7 @@ DEGRADATION_FITS = Table(
             Column(n, t, d, u, nullable=n not in {"verdict", "preliminary", "n_days"})
             for n, t, d, u in _FIT
         ),
+        OF_CELL,
     ),
 )
 
@@ -234,7 +237,7 @@ CELL_HEALTH = Table(
     name="cell_health",
     grain="one row per (device, cell)",
     description="What stands out about a cell: offsets at both ends, rank, temperature, stuck sensor, outlier.",
-    key=("device", "pack", "cell"),
+    key=("device", "signal"),
     columns=(
         DEVICE,
         SIGNAL,

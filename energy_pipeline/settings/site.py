@@ -19,7 +19,7 @@ from energy_pipeline.settings.sources import SignalRule, Source
 
 # Raised whenever a computation changes what it writes: every month of every device is then due again. A change of a
 # table's columns needs no number: `_schema_digest` sees it.
-COMPUTE_VERSION = 3
+COMPUTE_VERSION = 4
 
 
 class Device(Model):

@@ -1,15 +1,19 @@
 """Findings about cells: outliers that leave their own course, static offsets, ranks, ends of charge and discharge."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
-from plants import START, Charger, SatPlant, context, signals_table
+from plants import START, Charger, SatPlant, cell_names, context, signals_table
 
 from energy_pipeline.compute.cell_ends import build_cell_ends, lead_times
 from energy_pipeline.compute.cell_health import build_cell_health
+from energy_pipeline.compute.cell_months import build_cell_months
 from energy_pipeline.compute.charge_cycles import build_charge_cycles
 from energy_pipeline.compute.degradation_fits import build_degradation_fits
 from energy_pipeline.compute.regimes import build_regimes
+from energy_pipeline.compute.sat_voltage import build_sat_voltage
 from energy_pipeline.schemas.battery import CAPACITY, CELL_HEALTH, CHARGE_CYCLES, DEGRADATION_FITS, SAT_DAILY
 from energy_pipeline.schemas.battery_parts import CELL_ENDS
 from energy_pipeline.schemas.resolution import RESOLUTIONS
@@ -25,6 +29,68 @@ def health(plant: SatPlant) -> pl.DataFrame:
         plant.ctx, days, build_regimes(plant.ctx, days), CAPACITY.empty(), CHARGE_CYCLES.empty()
     )
     return build_cell_health(plant.ctx, days, CHARGE_CYCLES.empty(), CELL_ENDS.empty(), fits, DAILY)
+
+
+def _renamed(names: list[str], plant: SatPlant, ctx_places: list[tuple[int | None, int | None]]) -> pl.DataFrame:
+    """Health of a plant whose cells have other names and places; one that falls behind is the second."""
+    old = cell_names(plant.packs, plant.cells)
+    number = dict(zip(old, range(len(old)), strict=True))
+    first = plant.ctx.signals["first_ts"][0]
+    signals = signals_table(dict.fromkeys(old, "cell_voltage"), first, plant.ctx.signals["last_ts"][0])
+    place = pl.DataFrame(ctx_places, schema={"pack": pl.Int16, "cell": pl.Int16}, orient="row")
+    signals = signals.with_columns(pl.Series("signal", names), place["pack"], place["cell"])
+    days = plant.frame()
+    at = days["signal"].replace_strict(number, return_dtype=pl.Int64)
+    days = days.with_columns(
+        pl.Series("signal", [names[k] for k in at]), pl.Series("pack", [ctx_places[k][0] for k in at], pl.Int16),
+        pl.Series("cell", [ctx_places[k][1] for k in at], pl.Int16),
+    )
+    ctx = replace(plant.ctx, signals=signals)
+    regimes = build_regimes(ctx, days)
+    fits = build_degradation_fits(ctx, days, regimes, CAPACITY.empty(), CHARGE_CYCLES.empty())
+    cells = fits.filter((pl.col("level") == "cell") & (pl.col("quantity") == "sat_offset_mv"))
+    assert sorted(cells["signal"].to_list()) == sorted(names)
+    return build_cell_health(ctx, days, CHARGE_CYCLES.empty(), CELL_ENDS.empty(), fits, DAILY)
+
+
+@pytest.mark.parametrize(
+    ("names", "places"),
+    [
+        ([f"bms{b}_p1_v{c}" for b in (1, 2) for c in range(1, 9)], [(1, c) for _ in (1, 2) for c in range(1, 9)]),
+        ([f"zelle_{k}" for k in range(16)], [(None, None)] * 16),
+    ],
+    ids=["two BMS with equal numbers", "no numbers"],
+)
+def test_cells_whose_pack_and_number_are_not_unique_keep_one_row_each_and_their_own_trend(
+    names: list[str], places: list[tuple[int | None, int | None]]
+) -> None:
+    plant = SatPlant(days=300, packs=1, cells=16, slopes={9: -40.0}, cell_steps={3: (150, 20.0)}, battery=QUICK)
+    rows = _renamed(names, plant, places)
+    assert sorted(rows["signal"].to_list()) == sorted(names)
+    falling = rows.filter(pl.col("verdict") == "falling")
+    assert falling["signal"].to_list() == [names[9]]
+    assert rows.filter(pl.col("finding") == "offset_falling")["signal"].to_list() == [names[9]]
+    assert abs(rows.filter(pl.col("signal") == names[3])["offset_slope_per_year"][0]) < 5.0
+
+
+def test_sensors_with_equal_numbers_multiply_no_row() -> None:
+    plant = Charger(days=3)
+    names = dict(zip(plant.ctx.signals["signal"], plant.ctx.signals["quantity"], strict=True))
+    ctx = context(signals_table(names | {"bms1_p1_t1": "cell_temperature", "bms2_t": "cell_temperature"}, START, START))
+    twice = pl.when(pl.col("signal") == "bms2_t")
+    signals = ctx.signals.with_columns(twice.then(1).otherwise("pack").cast(pl.Int16).alias("pack"),
+                                       twice.then(1).otherwise("cell").cast(pl.Int16).alias("cell"))
+    ctx = replace(ctx, signals=signals)
+    frame = plant.frame()
+    second = frame.filter(pl.col("signal") == "bms1_p1_t1").with_columns(
+        pl.lit("bms2_t").alias("signal"), pl.col("value") + 3
+    )
+    readings = pl.concat([frame, second]).lazy()
+    cycles = build_charge_cycles(ctx, "2024-03", readings)
+    assert len(build_cell_months(ctx, "2024-03", readings)) == 6
+    sat = build_sat_voltage(ctx, "2024-03", readings, cycles)
+    assert len(sat) == 3 * 6
+    assert sat.filter(pl.col("cell") == 1)["temperature_end_c"].unique().to_list() == [26.5]
 
 
 def test_a_cell_that_jumps_is_an_outlier_with_its_date_and_the_others_are_not() -> None:
