@@ -7,6 +7,7 @@ Only values that differ from the defaults stand in the URL. Values that a URL mu
 import re
 from datetime import datetime, timedelta
 from urllib.parse import parse_qsl, urlencode
+from zoneinfo import ZoneInfo
 
 import param
 
@@ -15,6 +16,7 @@ RANGES = ("24h", "7d", "30d", "90d", "1y", "all", "custom")
 SPANS = {"24h": 1, "7d": 7, "30d": 30, "90d": 90, "1y": 365}
 _CELL = re.compile(r"^P(\d{1,3})C(\d{1,4})$", re.IGNORECASE)
 _TEXT_LIMIT = 120
+YEARS = (1970, 2200)  # outside these no clock of a plant counts, and some zones cannot be converted
 
 
 class Selection(param.Parameterized):
@@ -68,25 +70,42 @@ def cell_name(pack: int, cell: int) -> str:
 
 
 def local_window(
-    range_name: str, start: str, end: str, first: datetime, last: datetime
+    range_name: str, start: str, end: str, first: datetime, last: datetime, zone: ZoneInfo | None = None
 ) -> tuple[datetime, datetime, str | None]:
-    """Return (start, end, problem) of the window on the local clock, all naive.
+    """Return (start, end, problem) of the window on the local clock of `zone`, all naive, inside the readings' span.
 
-    Presets count back from the last reading. `problem` is a text key where a custom range is not usable; the whole
-    span is returned then.
+    Presets count back from the last reading. `problem` is a text key where a custom range is not usable or holds no
+    readings; the whole span is returned then.
     """
     last = last + timedelta(seconds=1)
     if range_name in SPANS:
         return max(last - timedelta(days=SPANS[range_name]), first), last, None
     if range_name == "custom":
-        try:
-            a, b = datetime.fromisoformat(start), datetime.fromisoformat(end)
-        except ValueError:
+        a, b = local_moment(start, zone), local_moment(end, zone)
+        if a is None or b is None:
             return first, last, "range.unreadable"
         if b <= a:
             return first, last, "range.reversed"
-        return a.replace(tzinfo=None), b.replace(tzinfo=None), None
+        if b <= first or a >= last:
+            return first, last, "range.outside"
+        return max(a, first), min(b, last), None
     return first, last, None
+
+
+def local_moment(text: str, zone: ZoneInfo | None = None) -> datetime | None:
+    """Return a moment of the address on the local clock, naive; None where it is none or lies in no sensible year.
+
+    A moment with its own zone (`…Z`, `…+02:00`) is brought to `zone`.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if not YEARS[0] <= moment.year <= YEARS[1]:
+        return None
+    if moment.tzinfo is not None and zone is not None:
+        moment = moment.astimezone(zone)
+    return moment.replace(tzinfo=None)
 
 
 def _checked(selection: Selection, name: str, text: str) -> object:

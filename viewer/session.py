@@ -11,6 +11,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from bokeh.document import Document
@@ -61,7 +62,9 @@ class Session:
             if self._is_being_drawn():
                 self._late.append(run)
                 return
-            with set_curdoc(self.doc), at_once(self.doc):
+            # What fails belongs to who awaits it: escaping here as well, it would be a trace in the log for each empty
+            # state.
+            with set_curdoc(self.doc), at_once(self.doc), suppress(Exception):
                 try:
                     future.set_result(function())
                 finally:

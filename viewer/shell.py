@@ -5,6 +5,7 @@ time; what changes in the selection is handed to it. Next: `pages/`.
 """
 
 import asyncio
+import logging
 
 import panel as pn
 import panel_material_ui as pmui
@@ -29,6 +30,8 @@ ICONS = {
     "quality": "verified",
 }
 VERSION_CHECK_S = 20.0
+SKELETON = '<div class="skeleton"'
+log = logging.getLogger(__name__)
 SIDEBAR_WIDTH = 220
 
 
@@ -40,6 +43,8 @@ class Shell:
         self._page: Page | None = None
         self._laid_out, self._pending = False, set()
         self._opened_versions: dict[str, int | None] = {}
+        self._refused: list[str] = []
+        self._fault, self._offered = "", False
         t = session.texts
         self._menu = pmui.MenuList(items=[], sizing_mode="stretch_width", margin=(8, 0))
         self._menu.param.watch(self._menu_picked, "active")
@@ -53,10 +58,12 @@ class Shell:
             margin=(0, 4),
             width=74,
         )
+        self._notes = pn.Column(sizing_mode="stretch_width", margin=0)
         self._news = pn.Column(sizing_mode="stretch_width", margin=0)
         self._main = pn.Column(sizing_mode="stretch_width", margin=0)
         self._body = pn.Column(
             self._news,
+            self._notes,
             self._main,
             sizing_mode="stretch_width",
             margin=0,
@@ -88,30 +95,66 @@ class Shell:
         """Open the selected page."""
         self.session.cancel("")
         page = PAGES[self.session.selection.page](self.session)
+        page.announce = self._announce
         self._page, self._laid_out, self._pending = page, False, set()
         self.session.spawn("page", self._build(page))
         self.session.spawn("watch", self._watch())
 
     async def _build(self, page: Page) -> None:
+        """Build a page; whatever fails ends as a message on it, never as areas that load for ever."""
+        (outcome,) = await asyncio.gather(self._built(page), return_exceptions=True)
+        if isinstance(outcome, TableMissing | TableBroken) and not self._laid_out:
+            markup = problem(outcome, self.session.texts)
+            await self.session.apply(lambda: self._show_instead(markup))
+        elif isinstance(outcome, Exception):
+            log.error("page %s failed", self.session.selection.page, exc_info=outcome)
+            await self.session.apply(lambda: self._failed("error.part"))
+        elif isinstance(outcome, BaseException):
+            raise outcome
+
+    async def _built(self, page: Page) -> None:
         self._opened_versions = await self.session.read(self.session.store.versions)
-        try:
-            await self.session.read(page.prepare)
-        except (TableMissing, TableBroken) as error:
-            markup = problem(error, self.session.texts)
-            await self.session.apply(lambda: self._show(html.pane(markup)))
-            return
+        await self.session.read(page.prepare)
         await self.session.apply(lambda: self._show(page.layout()))
         await page.fill()
 
     def _show(self, content: object) -> None:
-        self._news.objects = []
-        refused = self.session.selection.refused
-        t = self.session.texts
-        if refused:
-            note = html.message(t("url.refused"), ", ".join(refused), "warn")
-            self._news.objects = [html.pane(note, margin=(0, 0, 14, 0))]
+        self._news.objects, self._offered, self._fault = [], False, ""
         self._main.objects = [content]
         self._laid_out = True
+        self._announce()
+
+    def _show_instead(self, markup: str) -> None:
+        """Show a message in the page's place; the next change of the selection opens the page anew."""
+        self._main.objects = [html.pane(markup)]
+        self._laid_out = False
+
+    def _failed(self, key: str) -> None:
+        t = self.session.texts
+        text = html.message(t("error.page"), t("error.failed_text"), "bad")
+        if not self._laid_out:
+            self._show_instead(text)
+            return
+        self._end_loading()
+        self._fault = html.message(t(key), t("error.failed_text"), "bad")
+        self._announce()
+
+    def _end_loading(self) -> None:
+        """Put a message where an area would load for ever."""
+        t = self.session.texts
+        markup = html.message(t("error.failed"), t("error.failed_text"), "bad")
+        for area in self._main.select(pn.pane.HTML):
+            if str(area.object).startswith(SKELETON):
+                area.object = markup
+
+    def _announce(self) -> None:
+        """Show what the address asked for and could not have, and a fault of the last change."""
+        t, notes = self.session.texts, []
+        self._refused = self.session.selection.refused
+        if self._refused:
+            notes.append(html.message(t("url.refused"), ", ".join(self._refused), "warn"))
+        notes += [*(self._page.notices() if self._page is not None and self._laid_out else []), self._fault]
+        self._notes.objects = [html.pane(n, margin=(0, 0, 14, 0)) for n in notes if n]
 
     def _label(self) -> None:
         t, active = self.session.texts, list(PAGES).index(self.session.selection.page)
@@ -137,6 +180,8 @@ class Shell:
 
     def _changed(self, *events: object) -> None:
         names = {e.name for e in events}
+        if self.session.selection.refused is self._refused:  # what was refused stood in an earlier address
+            self.session.selection.refused = []
         location = pn.state.location
         query = self.session.selection.query()
         if location is not None and location.search != query:
@@ -162,8 +207,15 @@ class Shell:
         self.session.spawn("change", self._change())
 
     async def _change(self) -> None:
-        names = set(self._pending)
-        await self._page.changed(names)
+        names, self._fault = set(self._pending), ""
+        (outcome,) = await asyncio.gather(self._page.changed(names), return_exceptions=True)
+        if isinstance(outcome, Exception):
+            log.error("change of %s failed", ", ".join(sorted(names)), exc_info=outcome)
+            await self.session.apply(lambda: self._failed("error.change"))
+        elif isinstance(outcome, BaseException):
+            raise outcome
+        else:
+            await self.session.apply(self._announce)
         self._pending -= names
 
     async def _watch(self) -> None:
@@ -171,7 +223,7 @@ class Shell:
         while not self.session.closed:
             await asyncio.sleep(VERSION_CHECK_S)
             now = await self.session.read(self.session.store.versions)
-            if self._opened_versions and now != self._opened_versions and not self._news.objects:
+            if self._opened_versions and now != self._opened_versions and not self._offered:
                 await self.session.apply(self._offer)
 
     def _offer(self) -> None:
@@ -179,7 +231,7 @@ class Shell:
         button = pmui.Button(label=t("news.reload"), size="small", variant="contained", margin=(0, 0, 0, 12), width=130)
         button.on_click(lambda _e: self.open_page())
         text = html.pane(f'<span class="b info">{html.escape(t("news.text"))}</span>', sizing_mode=None, margin=(6, 0))
-        self._news.objects = [pn.Row(text, button, margin=(0, 0, 14, 0))]
+        self._news.objects, self._offered = [pn.Row(text, button, margin=(0, 0, 14, 0))], True
 
 
 def open_session(store: Store, settings: Settings) -> pmui.Page:

@@ -103,6 +103,11 @@ class Texts:
         return "de-DE" if self.lang == "de" else "en-GB"
 
 
+def span_of(first: date | None, last: date | None, t: Texts) -> str:
+    """Return a sentence on which days there are, to follow another; nothing where there are none."""
+    return "" if first is None else " " + t("range.exists", first=t.date(first), last=t.date(last))
+
+
 def _digits(value: float) -> int:
     size = abs(value)
     if size >= 1000 or value == int(value):

@@ -1,6 +1,7 @@
 """The address bar and the selection mirror each other; nonsense is named and dropped."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -8,6 +9,7 @@ from viewer.catalog import natural
 from viewer.selection import Selection, local_window
 
 FIRST, LAST = datetime(2024, 1, 1), datetime(2024, 12, 31, 23, 59)  # noqa: DTZ001 - wall clock
+BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def test_a_selection_survives_the_way_through_the_address() -> None:
@@ -41,10 +43,33 @@ def test_nonsense_is_refused_by_name_and_the_default_stays(query: str) -> None:
         ("2024-03-01T00:00", "2024-02-01T00:00", "range.reversed"),
         ("yesterday", "2024-02-01T00:00", "range.unreadable"),
         ("2024-02-01T00:00", "2024-03-01T00:00", None),
+        ("2024-10-01T00:00", "2024-10-05T00:00Z", None),
+        ("2024-10-01T00:00+02:00", "2024-10-05", None),
+        ("0001-01-01T00:00", "2024-02-01T00:00", "range.unreadable"),
+        ("1000-01-01T00:00", "9000-01-01T00:00", "range.unreadable"),
+        ("9999-12-31T23:59-12:00", "9999-12-31T23:59", "range.unreadable"),
+        ("", "2024-02-01T00:00", "range.unreadable"),
+        ("2030-01-01T00:00", "2031-01-01T00:00", "range.outside"),
+        ("2020-01-01T00:00", "2020-02-01T00:00", "range.outside"),
     ],
 )
-def test_a_custom_range_is_checked(start: str, end: str, problem: str | None) -> None:
-    assert local_window("custom", start, end, FIRST, LAST)[2] == problem
+def test_a_custom_range_is_checked_and_lies_inside_the_readings(start: str, end: str, problem: str | None) -> None:
+    a, b, found = local_window("custom", start, end, FIRST, LAST, BERLIN)
+    assert found == problem
+    assert FIRST <= a < b <= LAST + timedelta(seconds=1)
+    assert (a.tzinfo, b.tzinfo) == (None, None)
+    if problem is not None:
+        assert (a, b) == (FIRST, LAST + timedelta(seconds=1))
+
+
+def test_a_moment_with_a_zone_is_brought_to_the_clock_of_the_device() -> None:
+    a, b, _ = local_window("custom", "2024-07-01T00:00Z", "2024-07-02T00:00+02:00", FIRST, LAST, BERLIN)
+    assert (a.hour, b.hour) == (2, 0)
+
+
+def test_a_range_wider_than_the_readings_ends_with_them() -> None:
+    a, b, _ = local_window("custom", "1980-01-01T00:00", "2190-01-01T00:00", FIRST, LAST, BERLIN)
+    assert (a, b) == (FIRST, LAST + timedelta(seconds=1))
 
 
 def test_presets_count_back_from_the_last_reading() -> None:

@@ -5,6 +5,7 @@ visible data, its 1–99 % range, or limits that the user gives. Next: `series.p
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,10 +17,11 @@ from bokeh.models import ColumnDataSource, Range1d, RangeTool
 from viewer.components import html
 from viewer.components.figures import add_hover, axis_label, bokeh_pane, legend_below, padded, time_figure
 from viewer.components.panel import NoData
-from viewer.series import SeriesResult, envelope_runs, load_series
+from viewer.series import SeriesResult, envelope_runs, load_series, signal_row
 from viewer.session import Session
 from viewer.wallclock import from_wall_ms, to_wall, wall_ms
 
+log = logging.getLogger(__name__)
 DEBOUNCE_S = 0.12
 MAX_POINTS = 1600
 MIN_SPAN_MS = 60_000
@@ -79,7 +81,7 @@ class LodChart:
         window = [self._load(line, s.start, s.end) for line in s.lines]
         whole = [self._load(line, s.first, s.last, 400) for line in s.lines[:1]] if s.overview else []
         if not any(r.points_held for r in (*window, *whole)):
-            raise NoData(self._session.texts("state.no_points"))
+            raise NoData(self._nothing())
         return ChartData(window, whole)
 
     def render(self, data: ChartData) -> list[object]:
@@ -153,7 +155,7 @@ class LodChart:
     def _words(self, results: list[SeriesResult]) -> str:
         t = self._session.texts
         if not any(r.points_held for r in results):
-            return f"{t('state.no_points')} · {t('chart.zone', zone=self.spec.zone.key)}"
+            return f"{self._nothing()} · {t('chart.zone', zone=self.spec.zone.key)}"
         first = results[0]
         held, shown = sum(r.points_held for r in results), sum(r.points_shown for r in results)
         parts = [t("chart.resolution", level=t.code("level", first.resolution))]
@@ -166,6 +168,16 @@ class LodChart:
         gaps = max(r.gaps for r in results)
         parts += [t("chart.gaps", n=gaps), t("chart.zone", zone=self.spec.zone.key)]
         return " · ".join(parts)
+
+    def _nothing(self) -> str:
+        """Return that there are no values, and from when to when the lines' signals have some."""
+        t, zone, store = self._session.texts, self.spec.zone, self._session.store
+        rows = [signal_row(store, line.device, line.signal) for line in self.spec.lines]
+        held = [(r["first_ts"], r["last_ts"]) for r in rows if r["first_ts"] is not None]
+        if not held:
+            return t("state.no_points")
+        first, last = (t.datetime(m, zone) for m in (min(a for a, _ in held), max(b for _, b in held)))
+        return f"{t('state.no_points')}. {t('range.exists', first=first, last=last)}"
 
     def _strip(self, whole: SeriesResult, x_range: Range1d, low: float, high: float) -> object:
         zone, line = self.spec.zone, self.spec.lines[0]
@@ -196,8 +208,20 @@ class LodChart:
         start, end = from_wall_ms(x_range.start, zone), from_wall_ms(x_range.end, zone)
         if end <= start:
             return
-        results = await self._session.read(lambda: [self._load(line, start, end) for line in self.spec.lines])
-        await self._session.apply(lambda: self._put(results))
+        read = self._session.read(lambda: [self._load(line, start, end) for line in self.spec.lines])
+        (results,) = await asyncio.gather(read, return_exceptions=True)
+        if isinstance(results, Exception):
+            log.error("zoom of %s failed", self._name, exc_info=results)
+            await self._session.apply(self._stale)
+        elif isinstance(results, BaseException):
+            raise results
+        else:
+            await self._session.apply(lambda: self._put(results))
+
+    def _stale(self) -> None:
+        """Say that the picture is not that of the window."""
+        t = self._session.texts
+        self._status.object = html.message(t("chart.stale"), t("error.failed_text"), "bad")
 
 
 def _patches(runs: list[tuple[np.ndarray, np.ndarray, np.ndarray]], zone: ZoneInfo) -> dict[str, list]:

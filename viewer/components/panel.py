@@ -13,6 +13,7 @@ from typing import TypeVar
 import panel as pn
 
 from viewer.components import html
+from viewer.components.exports import name_exports
 from viewer.series import EmptyWindow, UnknownSignal
 from viewer.session import Session
 from viewer.store import TableBroken, TableMissing
@@ -22,7 +23,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 _CSS = """
 :host { border:1px solid color-mix(in srgb, currentColor 16%, transparent); border-radius:10px;
-  padding:14px 16px 12px; background:color-mix(in srgb, currentColor 1.5%, transparent); box-sizing:border-box;
+  padding:14px 16px 12px; box-sizing:border-box;
   min-width:0; contain:inline-size; }
 @media (max-width: 560px) { :host { padding:10px 8px 8px; } }
 """
@@ -51,10 +52,13 @@ class Panel:
 
     def set_heading(self, title: str, note: str = "") -> None:
         """Replace title and note."""
+        self._title = title
         self._head.object = _heading(title, note)
 
     def show(self, *objects: object) -> None:
-        """Show objects in the body."""
+        """Show objects in the body; pictures among them can be saved under the name of this panel."""
+        selection = self._session.selection
+        name_exports(objects, self._title, selection.device or "", Texts(selection.lang))
         self._body.objects = list(objects)
 
     async def fill(self, load: Callable[[], T], render: Callable[[T], object]) -> None:
@@ -98,7 +102,7 @@ def problem(error: Exception, texts: Texts) -> str:
     if isinstance(error, UnknownSignal):
         return html.message(texts("error.signal"), str(error), "warn")
     if isinstance(error, EmptyWindow):
-        return html.message(texts("range.reversed"), texts("range.reversed_text"), "warn")
+        return html.message(texts("range.reversed"), "", "warn")
     return html.message(texts("state.nothing"), str(error), "info")
 
 

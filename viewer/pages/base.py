@@ -1,7 +1,7 @@
 """What a page is: it reads what its frame needs, lays out panels, fills them, and follows the selection."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 import panel as pn
@@ -14,12 +14,19 @@ from viewer.session import Session
 from viewer.texts import Texts
 from viewer.wallclock import local_to_utc
 
+LISTED = 20
+
 
 class Page:
     """Base of the pages. A change of the selection fills again by default."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.announce: Callable[[], None] = lambda: None  # shows `notices` anew; the frame puts its own here
+
+    def notices(self) -> list[str]:
+        """Return the markup of what the address asks for and cannot have. Runs in the document, reads nothing."""
+        return []
 
     @property
     def texts(self) -> Texts:
@@ -66,16 +73,37 @@ class DevicePage(Page):
         found = next((d for d in self.devices if d.name == wanted), None)
         return found or next((d for d in self.devices if d.name != other), next(iter(self.devices), None))
 
-    def notice(self) -> list[pn.pane.HTML]:
-        """Return a message where the URL names a device that does not exist."""
-        names = {d.name for d in self.all_devices}
-        selection = self.session.selection
-        strange = [d for d in (selection.device, selection.device2) if d and d not in names]
-        if not strange:
-            return []
+    def choices(self) -> Mapping[str, Sequence[object]]:
+        """Return what exists for fields of the selection whose pick may not exist here."""
+        return {}
+
+    def windowed(self) -> DeviceInfo | None:
+        """Return the device by whose readings the range is judged."""
+        return self.device()
+
+    def notices(self) -> list[str]:
+        """Name a device, signal, tab or pack that does not exist and what does; say which range has readings."""
+        t, selection = self.texts, self.session.selection
+        names = [d.name for d in self.all_devices]
+        found = [
+            html.message(t("device.unknown", name=d), t("device.unknown_text", known=_listed(names)), "warn")
+            for d in dict.fromkeys((selection.device, selection.device2))
+            if d and d not in names
+        ]
+        for field, known in self.choices().items():
+            wanted = getattr(selection, field)
+            if wanted and wanted not in known:
+                title = t(f"unknown.{field}", name=wanted)
+                found.append(html.message(title, t("device.unknown_text", known=_listed(known)), "warn"))
+        device = self.windowed()
+        issue = None if device is None else self.window(device)[2]
+        return found if issue is None else [*found, html.message(self.texts(issue), self.span_text(device), "warn")]
+
+    def span_text(self, device: DeviceInfo) -> str:
+        """Return from when to when a device has readings, and that all of it is shown."""
+        first, last = device.wall_span()
         t = self.texts
-        text = t("device.unknown_text", known=", ".join(d.name for d in self.all_devices))
-        return [html.pane(html.message(t("device.unknown", name=strange[0]), text, "warn"), margin=(0, 0, 12, 0))]
+        return t("range.whole", first=t.datetime(first), last=t.datetime(last), zone=device.zone.key)
 
     def no_devices(self) -> pn.viewable.Viewable:
         """Return the message for a lake without devices of this page's kind."""
@@ -91,8 +119,14 @@ class DevicePage(Page):
         """Return start and end of the picked range in UTC, and the key of a problem with it."""
         selection = self.session.selection
         first, last = device.wall_span()
-        start, end, issue = local_window(self.range_name, selection.start, selection.end, first, last)
+        start, end, issue = local_window(
+            self.range_name, selection.start, selection.end, first, last, device.zone
+        )
         return local_to_utc(start, device.zone), local_to_utc(end, device.zone), issue
+
+
+def _listed(known: Sequence[object]) -> str:
+    return ", ".join(str(k) for k in known[:LISTED]) + (" …" if len(known) > LISTED else "")
 
 
 async def together(*work: Awaitable[None]) -> None:

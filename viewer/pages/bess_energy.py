@@ -22,7 +22,7 @@ from viewer.figures_of_bess import availability_months, availability_whole
 from viewer.figures_of_meters import local_days
 from viewer.session import Session
 from viewer.store import TableMissing
-from viewer.texts import Texts
+from viewer.texts import Texts, span_of
 from viewer.theme import SERIES, STATUS
 
 FLOWS = ("dc_in", "dc_out", "ac_in", "ac_out", "site_in", "site_out", "auxiliary")
@@ -65,7 +65,8 @@ class EnergyParts:
         rows = self.session.store.frame("battery_energy", where={"device": self.device.name})
         inside = rows.filter(pl.col("day").is_between(self._first, self._last)).sort("day")
         if inside.is_empty():
-            raise NoData(self.t("energy.none"))
+            first, last = rows["day"].min(), rows["day"].max()
+            raise NoData(self.t("energy.none") + span_of(first, last, self.t))
         return inside
 
     def availability(self, rows: pl.DataFrame) -> list[object]:

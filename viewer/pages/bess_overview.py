@@ -66,23 +66,25 @@ class BessOverview(DevicePage):
         tabs.choose("tab", options, self._group(), t("bess.group"))
         self._tabs = tabs
         self._area = pn.Column(sizing_mode="stretch_width", margin=0)
-        return pn.Column(
-            *self.notice(), bar.view, self._cards, tabs.view, self._area, sizing_mode="stretch_width", margin=0
-        )
+        return pn.Column(bar.view, self._cards, tabs.view, self._area, sizing_mode="stretch_width", margin=0)
+
+    def choices(self) -> dict[str, list[str]]:
+        """Return the tabs."""
+        return {"tab": [*GROUPS, *EXTRA]}
 
     async def fill(self) -> None:
         """Load key figures and the picked group."""
         device = self.device()
         if device is None:
             return
-        start, end, issue = self.window(device)
-        await together(self._fill_cards(device, start, end), self._fill_group(device, start, end, issue))
+        start, end, _ = self.window(device)
+        await together(self._fill_cards(device, start, end), self._fill_group(device, start, end))
 
     async def changed(self, names: set[str]) -> None:
         """Follow the selection."""
         del names
         await self.session.read(self._read_signals)
-        await self.session.apply(lambda: (self.toolbar.sync(), self._tabs.sync()))
+        await self.session.apply(lambda: (self.toolbar.sync(), self._tabs.sync(), self.announce()))
         await self.fill()
 
     def _read_signals(self) -> None:
@@ -140,7 +142,7 @@ class BessOverview(DevicePage):
             out.append(html.Card(t("bess.alarms"), t.number(hours, 1), "h", note, level))
         return out
 
-    async def _fill_group(self, device: DeviceInfo, start: datetime, end: datetime, issue: str | None) -> None:
+    async def _fill_group(self, device: DeviceInfo, start: datetime, end: datetime) -> None:
         group = self._group()
         self.session.cancel("lod:bess")
         if group in EXTRA:
@@ -154,16 +156,11 @@ class BessOverview(DevicePage):
             note = html.message(t("bess.no_group"), t("bess.no_group_text"), "info")
             await self.session.apply(lambda: setattr(self._area, "objects", [html.pane(note)]))
             return
-        issue_box = (
-            []
-            if issue is None
-            else [html.pane(html.message(t(issue), t("range.reversed_text"), "warn"), margin=(0, 0, 12, 0))]
-        )
         units = self._units(own)
         charts = [(unit, rows, Panel(self.session, self._unit_title(unit, rows), "", 260)) for unit, rows in units]
         table = Panel(self.session, t("bess.statistics"), t("bess.statistics_note"), 200)
         alarm = [Panel(self.session, t("bess.timeline"), t("bess.timeline_note"), 120)] if group == "safety" else []
-        views = [*issue_box, *(p.view for p in alarm), *(p.view for _, _, p in charts), table.view]
+        views = [*(p.view for p in alarm), *(p.view for _, _, p in charts), table.view]
         await self.session.apply(lambda: setattr(self._area, "objects", views))
         shared = Range1d(
             wall_ms(start, device.zone),

@@ -3,7 +3,7 @@
 Every number is the same that the device's own page shows. Next: `figures_of_meters.py`.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import panel as pn
 import polars as pl
@@ -61,15 +61,12 @@ class Compare(DevicePage):
         bar.pick("device2", t("compare.second"), names, pair[1].name)
         self._subject_pick = bar.pick("signal", t("word.signal"), self._options(), self._subject(), 240)
         bar.ranges(*_common_span(pair), self.default_range)
-        self._issue = html.pane("")
         self._cards = html.pane("", margin=(0, 0, 14, 0))
         self._chart = Panel(self.session, t("compare.overlay"), "", 360)
         self._figures = Panel(self.session, t("compare.figures"), t("compare.figures_note"), 200)
         self._daily = Panel(self.session, t("compare.daily"), t("compare.daily_note"), 250)
         return pn.Column(
-            *self.notice(),
             bar.view,
-            self._issue,
             self._cards,
             self._chart.view,
             self._figures.view,
@@ -83,10 +80,9 @@ class Compare(DevicePage):
         pair = self.pair()
         if pair is None:
             return
-        t, subject = self.texts, self._subject()
-        start, end, issue = self._window(pair)
+        subject = self._subject()
+        start, end, _ = self.window(_later(pair))
         signals = self._common.get(subject)
-        self._issue.object = "" if issue is None else html.message(t(issue), t("range.reversed_text"), "warn")
         await together(
             self._fill_chart(pair, subject, signals, start, end),
             self._figures.fill(
@@ -107,6 +103,16 @@ class Compare(DevicePage):
         if self._subject_pick.options != options:
             self._subject_pick.param.update(options=options, value=self._subject())
         self.toolbar.sync()
+        self.announce()
+
+    def choices(self) -> dict[str, list[str]]:
+        """Return what both devices measure."""
+        return {"signal": list(self._common)}
+
+    def windowed(self) -> DeviceInfo | None:
+        """Return the device of the pair whose readings reach further."""
+        pair = self.pair()
+        return None if pair is None else _later(pair)
 
     def _read_pair(self) -> None:
         pair = self.pair()
@@ -126,10 +132,6 @@ class Compare(DevicePage):
             t("compare.power") if k == "power" else catalog.label(a, lang, with_name=False): k
             for k, (a, _) in self._common.items()
         } or {t("compare.nothing_common"): ""}
-
-    def _window(self, pair: tuple[DeviceInfo, DeviceInfo]) -> tuple[datetime, datetime, str | None]:
-        later = max(pair, key=lambda d: d.last or datetime.min.replace(tzinfo=d.zone))
-        return self.window(later)
 
     async def _fill_chart(
         self,
@@ -245,6 +247,10 @@ def _subjects(signals: pl.DataFrame) -> dict[str, str]:
         if key not in SKIPPED and row["kind"] != "flag":
             found.setdefault(key, row["signal"])
     return dict(sorted(found.items(), key=lambda kv: (kv[0] != "power", kv[0])))
+
+
+def _later(pair: tuple[DeviceInfo, DeviceInfo]) -> DeviceInfo:
+    return max(pair, key=lambda d: d.last or datetime.min.replace(tzinfo=UTC))
 
 
 def _common_span(pair: tuple[DeviceInfo, DeviceInfo]) -> tuple[datetime, datetime]:

@@ -47,7 +47,6 @@ class DataQuality(DevicePage):
         self._panels = {n: Panel(self.session, t(f"quality.{n}"), t(f"quality.{n}_note", **fields), 200) for n in names}
         self._evidence = Panel(self.session, t("evidence.title"), t("evidence.note"), 120)
         return pn.Column(
-            *self.notice(),
             bar.view,
             self._cards,
             *(p.view for p in self._panels.values()),
@@ -88,7 +87,7 @@ class DataQuality(DevicePage):
     async def changed(self, names: set[str]) -> None:
         """Follow the selection."""
         del names
-        await self.session.apply(self.toolbar.sync)
+        await self.session.apply(lambda: (self.toolbar.sync(), self.announce()))
         await self.fill()
 
     async def _fill_cards(self, device: DeviceInfo) -> None:

@@ -21,6 +21,7 @@ from viewer.components.toolbar import KEEP_WIDTH, ONE_LINE
 from viewer.figures_of_meters import daily_rows, local_days
 from viewer.session import Session
 from viewer.store import Store
+from viewer.texts import span_of
 from viewer.theme import SERIES
 
 PERIODS = ("day", "week", "month", "year")
@@ -73,7 +74,9 @@ class MeterEnergy:
         device, start, end = self._picked
         rows = period_rows(self.session.store, device.name, start, end, device.zone, period)
         if rows.is_empty():
-            raise NoData(self.session.texts("meter.no_daily"))
+            held = self.session.store.frame("meter_daily", ["day"], where={"device": device.name})["day"]
+            t = self.session.texts
+            raise NoData(t("meter.no_daily") + span_of(held.min(), held.max(), t))
         return rows
 
     def _render(self, rows: pl.DataFrame, period: str) -> list[object]:

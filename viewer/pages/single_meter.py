@@ -57,20 +57,21 @@ class SingleMeter(DevicePage):
                 return found[0]
         return names[0]
 
+    def choices(self) -> dict[str, list[str]]:
+        """Return the device's signals."""
+        return {"signal": [] if self.signals.is_empty() else self.signals["signal"].to_list()}
+
     def layout(self) -> pn.viewable.Viewable:
         """Return toolbar and panels."""
         t, device = self.texts, self.device()
         if device is None or self.signals.is_empty():
             return self.no_devices()
-        self._issue = html.pane("")
         self._cards = html.pane("", margin=(0, 0, 14, 0))
         self._view, self._scale, self._limits = "line", "auto", (None, None)
         self._chart = Panel(self.session, t("meter.course"), "", 380)
         self._details = MeterDetails(self.session)
         return pn.Column(
-            *self.notice(),
             self._pickers(device),
-            self._issue,
             self._cards,
             self._chart.view,
             *self._details.views,
@@ -84,9 +85,8 @@ class SingleMeter(DevicePage):
         if device is None or self.signals.is_empty():
             return
         signal = self.signal()
-        start, end, issue = self.window(device)
+        start, end, _ = self.window(device)
         row = await self.session.read(signal_row, self.session.store, device.name, signal)
-        await self.session.apply(lambda: self._head(issue))
         await self._cards_of(device, signal, row, start, end)
         await self._fill_chart(device, signal, start, end)
         await self._details.fill(device, row, self._power_signal(), start, end)
@@ -146,11 +146,7 @@ class SingleMeter(DevicePage):
         if list(self._signal_pick.options.values()) != list(options.values()):
             self._signal_pick.param.update(options=options, value=self.signal())
         self.toolbar.sync()
-
-    def _head(self, issue: str | None) -> None:
-        t = self.texts
-        self._issue.object = "" if issue is None else html.message(t(issue), t("range.reversed_text"), "warn")
-        self._issue.margin = 0 if issue is None else (0, 0, 12, 0)
+        self.announce()
 
     async def _redraw(self) -> None:
         device = self.device()

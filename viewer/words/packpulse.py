@@ -20,6 +20,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "pack.days_note": ("von {n}; letzter {last}", "of {n}; last {last}"),
     "pack.no_sat": ("Für dieses System gibt es keine SAT-Spannungen.", "There are no SAT voltages of this system."),
     "pack.no_sat_text": ("Es braucht Zellspannungen und Ladungen.", "Cell voltages and charges are needed."),
+    "pack.outside": ("In diesem Zeitraum gibt es keine SAT-Spannungen.", "There are no SAT voltages in this range."),
+    "pack.never": ("Dieses System hat noch keinen gültigen Tag.", "This system has no qualified day yet."),
     "pack.no_days": ("Kein gültiger Tag in diesem Zeitraum.", "No qualified day in this range."),
     "sat.distribution": ("Verteilung der SAT-Spannung", "Distribution of SAT voltage"),
     "sat.distribution_note": (

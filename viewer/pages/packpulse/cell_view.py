@@ -74,7 +74,7 @@ class CellView:
                 slope = Slope(fit["slope_per_year"], fit["slope_low"], fit["slope_high"], fit["verdict"] in ESTABLISHED)
         cuts = [(d, f"{t.number(mv, 1, sign=True)} mV") for d, mv in cell_cuts(context.regimes, *place)]
         if not np.isfinite(whole.offset[row]).any():
-            raise NoData(t("pack.no_days"))
+            raise NoData(context.no_days(t))
         figure = fit_figure(
             whole.days, whole.offset[row], whole.qualified[row], slope, cuts, t, y_label=t("heat.offset"), unit="mV"
         )

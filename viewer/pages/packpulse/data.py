@@ -237,3 +237,15 @@ def pack_series(grid: SatGrid, quantity: str) -> dict[int, np.ndarray]:
     masked = np.where(grid.qualified, grid.values(quantity), np.nan)
     packs: Sequence[int] = list(dict.fromkeys(grid.packs))
     return {p: quiet_median(masked[[i for i, q in enumerate(grid.packs) if q == p]], axis=0) for p in packs}
+
+
+def grid_table(grid: SatGrid, quantity: str) -> pl.DataFrame:
+    """Return the heat map as rows: a cell and day each, null where there is no value, with what the ledger says."""
+    name, unit, _ = QUANTITIES[quantity]
+    cells, days = grid.qualified.shape
+    packs, numbers = (np.array([place[i] for place in grid.places]) for i in (0, 1))
+    return pl.DataFrame({
+        "pack": np.repeat(packs, days), "cell": np.repeat(numbers, days), "day": grid.days * cells,
+        name: pl.Series(grid.values(quantity).ravel()).fill_nan(None), "unit": [unit] * (cells * days),
+        "qualified": grid.qualified.ravel(), "reason": [str(r) or None for r in grid.reason.ravel()],
+    })

@@ -5,13 +5,14 @@ import panel as pn
 import panel_material_ui as pmui
 
 from viewer.components import html
+from viewer.components.downloads import download_buttons
 from viewer.components.figures import bokeh_pane
 from viewer.components.heatmap import HeatMap, robust_limits
 from viewer.components.layout import wrapping_row
 from viewer.components.panel import NoData, Panel
 from viewer.components.toolbar import KEEP_WIDTH, ONE_LINE
 from viewer.pages.packpulse.cell_view import CellView
-from viewer.pages.packpulse.data import QUANTITIES
+from viewer.pages.packpulse.data import QUANTITIES, grid_table
 from viewer.pages.packpulse.tab import Context, Tab
 from viewer.selection import cell_name
 from viewer.surface_address import HEIGHT, surface_url
@@ -81,7 +82,7 @@ class HeatMapTab(Tab):
     def _values(self, context: Context) -> np.ndarray:
         values = context.grid.values(self._quantity)
         if not np.isfinite(values).any():
-            raise NoData(self.texts("pack.no_days"))
+            raise NoData(context.no_days(self.texts))
         return values
 
     def _render(self, context: Context, values: np.ndarray) -> list[object]:
@@ -108,6 +109,7 @@ class HeatMapTab(Tab):
             wrapping_row(self._pick, *self._limits),
             html.pane(f'<div class="note">{html.escape(note)}</div>', margin=(0, 0, 4, 0)),
             bokeh_pane(self._map.figure),
+            download_buttons(lambda: grid_table(grid, self._quantity), f"{grid.device}_{self._quantity}", t),
         ]
 
     def _tapped(self, row: int, _day: int) -> None:

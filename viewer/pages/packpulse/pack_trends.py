@@ -52,24 +52,25 @@ class PackTrends(Tab):
     def _load(self, context: Context) -> dict[int, np.ndarray]:
         series = pack_series(context.grid, self._quantity)
         if not any(np.isfinite(v).any() for v in series.values()):
-            raise NoData(self.texts("pack.no_days"))
+            raise NoData(context.no_days(self.texts))
         return series
 
     def _render(self, context: Context, series: dict[int, np.ndarray]) -> list[object]:
         t, (_, unit, digits) = self.texts, QUANTITIES[self._quantity]
         fig = time_figure(t, height=350, y_label=axis_label(t(f"heat.{self._quantity}"), unit))
         x = np.array([day_ms(d) for d in context.grid.days]) + DAY_MS / 2
+        cuts = system_cuts(context.regimes) if self._quantity != "offset" else []
+        steps = [day_ms(day) for day, _ in cuts]
         for (pack, values), color in zip(series.items(), SERIES * 9, strict=False):
             held = np.isfinite(values)
             fig.scatter(x[held], values[held], size=3.5, color=color, alpha=0.35, legend_label=f"Pack {pack}")
-            line = broken_line(x[held], running_median(values[held], SMOOTH_DAYS), 14 * DAY_MS)
+            line = smooth_line(x[held], values[held], steps)
             drawn = fig.line(
                 "x", "y", source=ColumnDataSource(line), color=color, line_width=2.2, legend_label=f"Pack {pack}"
             )
             add_hover(fig, t, [(f"Pack {pack}", "time:x"), (unit, "y")], renderers=[drawn], clock=False, digits=digits)
-        if self._quantity != "offset":
-            for day, step in system_cuts(context.regimes):
-                day_line(fig, day_ms(day), STATUS["warn"], f"{t.number(step, 0, sign=True)} mV")
+        for day, step in cuts:
+            day_line(fig, day_ms(day), STATUS["warn"], f"{t.number(step, 0, sign=True)} mV")
         legend_below(fig, 6)
         return [self._pick, bokeh_pane(fig)]
 
@@ -113,6 +114,15 @@ def running_median(values: np.ndarray, width: int) -> np.ndarray:
     """Return the centred running median, shorter at the ends."""
     half = width // 2
     return np.array([np.median(values[max(i - half, 0) : i + half + 1]) for i in range(values.size)])
+
+
+def smooth_line(x: np.ndarray, values: np.ndarray, steps: list[float]) -> dict[str, np.ndarray]:
+    """Return the running median of each piece between steps [ms], broken there and over gaps of two weeks."""
+    pieces = np.split(np.arange(x.size), np.searchsorted(x, sorted(steps)))
+    parts = [broken_line(x[i], running_median(values[i], SMOOTH_DAYS), 14 * DAY_MS) for i in pieces if i.size]
+    nothing = {"x": np.array([np.nan]), "y": np.array([np.nan])}
+    both = [p for part in parts for p in (part, nothing)][:-1]
+    return {name: np.concatenate([p[name] for p in both] or [np.empty(0)]) for name in ("x", "y")}
 
 
 def broken_line(x: np.ndarray, y: np.ndarray, gap: float) -> dict[str, np.ndarray]:

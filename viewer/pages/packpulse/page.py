@@ -74,6 +74,7 @@ class PackPulse(DevicePage):
         bar.ranges(*device.wall_span(), self.default_range)
         self._cards = html.pane("", margin=(0, 0, 12, 0))
         self._current: Context | None = None
+        self._whole: SatGrid | None = None
         self._tabs = {name: kind(self.session) for name, kind in TABS.items()}
         self._areas = {
             n: pn.Column(styles=SHOWN if n == self._tab() else HIDDEN, sizing_mode="stretch_width", margin=0)
@@ -88,8 +89,22 @@ class PackPulse(DevicePage):
         )
         self._tab_bar.jscallback(active=_SHOW_JS, args={f"area{i}": a for i, a in enumerate(self._areas.values())})
         self._tab_bar.param.watch(self._tab_picked, "active")
-        views = (*self.notice(), bar.view, self._cards, self._tab_bar, *self._areas.values())
+        views = (bar.view, self._cards, self._tab_bar, *self._areas.values())
         return pn.Column(*views, sizing_mode="stretch_width", margin=0)
+
+    def choices(self) -> dict[str, list[object]]:
+        """Return the tabs and, once they are read, the packs."""
+        packs = {} if self._whole is None else {"pack": sorted(set(self._whole.packs))}
+        return {"tab": list(TABS), **packs}
+
+    def notices(self) -> list[str]:
+        """Say as well from when to when there are SAT voltages, where the range holds none."""
+        t, grid, device = self.texts, self._whole, self.device()
+        found = super().notices()
+        if grid is None or device is None or _touches(grid, *self._days(device)):
+            return found
+        text = t("range.whole", first=t.date(grid.first_day), last=t.date(grid.days[-1]), zone=device.zone.key)
+        return [*found, html.message(t("pack.outside"), text, "warn")]
 
     async def fill(self) -> None:
         """Load what all tabs share, then the open tab."""
@@ -99,9 +114,10 @@ class PackPulse(DevicePage):
             return
         loaded = await self.session.read(self._load, device)
         if isinstance(loaded, str):
-            self._current = None
+            self._current = self._whole = None
             await self.session.apply(lambda: self._show_problem(loaded))
             return
+        self._whole = loaded.grid
         self._current = self._context(device, loaded)
         await together(
             self._fill_head(loaded, self.session.settings.battery_of(device.name).recent_days),
@@ -139,8 +155,17 @@ class PackPulse(DevicePage):
         if name != self._tab():
             self.session.selection.tab = name
 
+    def _days(self, device: DeviceInfo) -> tuple[date, date]:
+        start, end, _ = self.window(device)
+        return start.astimezone(device.zone).date(), end.astimezone(device.zone).date()
+
+    def _pack(self, grid: SatGrid) -> int:
+        """Return the picked pack, 0 for all where it does not exist."""
+        return self.session.selection.pack if self.session.selection.pack in grid.packs else 0
+
     def _sync(self) -> None:
         self.toolbar.sync()
+        self.announce()
         index = list(TABS).index(self._tab())
         if self._tab_bar.active != index:
             self._tab_bar.active = index
@@ -171,13 +196,14 @@ class PackPulse(DevicePage):
         self._cards.object = markup
 
     def _context(self, device: DeviceInfo, loaded: Loaded) -> Context:
-        start, end, _ = self.window(device)
-        first, last = start.astimezone(device.zone).date(), end.astimezone(device.zone).date()
-        pack = self.session.selection.pack
+        first, last = self._days(device)
+        grid, pack = loaded.grid, self._pack(loaded.grid)
+        if not _touches(grid, first, last):
+            first, last = grid.first_day, grid.days[-1]
         return Context(
             device,
-            loaded.grid,
-            loaded.grid.cut(first, last, pack),
+            grid,
+            grid.cut(first, last, pack),
             loaded.fits,
             loaded.regimes,
             loaded.health,
@@ -202,13 +228,13 @@ class PackPulse(DevicePage):
         packs = sorted(set(grid.packs))
         options = {self.texts("pack.all"): 0, **{f"Pack {p}": p for p in packs}}
         if self._pack_pick.options != options:
-            pack = self.session.selection.pack
-            self._pack_pick.param.update(options=options, value=pack if pack in packs else 0)
+            self._pack_pick.param.update(options=options, value=self._pack(grid))
         self._cards.object = markup
+        self.announce()
 
     def _figures(self, loaded: Loaded, recent_days: int) -> list[html.Card]:
         t, grid = self.texts, loaded.grid
-        pack = self.session.selection.pack
+        pack = self._pack(grid)
         own = grid if pack == 0 else grid.cut(grid.first_day, grid.days[-1], pack)
         level = cell_levels(own, recent_days)
         fine = level[np.isfinite(level)]
@@ -290,6 +316,10 @@ def _read(load: Callable[[], pl.DataFrame]) -> Read:
         return None
     except TableBroken as fault:
         return fault
+
+
+def _touches(grid: SatGrid, first: date, last: date) -> bool:
+    return first <= grid.days[-1] and last >= grid.first_day
 
 
 def _last_qualified(grid: SatGrid) -> date | None:

@@ -48,7 +48,7 @@ class SatOverview(Tab):
 
         def distribution(scaled: np.ndarray, label: str) -> object:
             if scaled.size < 2:
-                raise NoData(t("pack.no_days"))
+                raise NoData(context.no_days(t))
             return bokeh_pane(histogram(scaled, t, x_label=label, y_label=t("sat.cells")))
 
         def offsets_mv() -> np.ndarray:
@@ -86,6 +86,8 @@ class SatOverview(Tab):
         if health is None:
             raise NoData(t("sat.no_health"))
         rows = health if context.pack == 0 else health.filter(pl.col("pack") == context.pack)
+        if rows.is_empty():
+            raise NoData(t("sat.no_health"))
         found = rows.filter(pl.col("finding").is_not_null()).sort("pack", "cell")
         if found.is_empty():
             return [html.pane(html.message(t("sat.no_findings"), t("sat.no_findings_text", n=rows.height), "ok"))]

@@ -1,8 +1,9 @@
 """What a tab of PackPulse is, and what it gets."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
+import numpy as np
 import panel as pn
 import polars as pl
 
@@ -37,6 +38,14 @@ class Context:
     pack: int
     first: date
     last: date
+
+    def no_days(self, t: Texts) -> str:
+        """Return that the range holds no qualified day, and from when to when there are some."""
+        held = np.flatnonzero(self.whole.qualified.any(axis=0))
+        if not held.size:
+            return t("pack.never")
+        first, last = (self.whole.first_day + timedelta(days=int(held[i])) for i in (0, -1))
+        return f"{t('pack.no_days')} {t('range.exists', first=t.date(first), last=t.date(last))}"
 
     @property
     def fits(self) -> pl.DataFrame | None:

@@ -1,0 +1,201 @@
+"""Whatever stands in the address, the page ends in content and in a sentence on what exists; a fault ends in a message."""
+
+import asyncio
+import html as markup
+import logging
+import time
+from collections.abc import Callable, Iterator
+
+import panel as pn
+import pytest
+
+from energy_pipeline.settings import Settings
+from tests.viewer.lake_factory import Plan
+from tests.viewer.live_sessions import LiveServer
+from viewer import shell as frame
+from viewer.components import lod_chart
+from viewer.pages.single_meter import SingleMeter
+from viewer.texts import Texts
+
+DE = Texts("de")
+
+
+class PlantedError(Exception):
+    """Nobody foresees this one."""
+
+
+class Seen:
+    """What stands on the page of a session that is led from address to address."""
+
+    def __init__(self, shell: frame.Shell, loop: asyncio.AbstractEventLoop) -> None:
+        self.shell, self._loop = shell, loop
+
+    def to(self, query: str) -> "Seen":
+        """Go to an address as the browser's history does and wait until nothing works any more."""
+        selection = self.shell.session.selection
+        self.run(lambda: selection.read_query(query))
+        return self.still()
+
+    def run(self, change: Callable[[], object]) -> None:
+        """Change something in the document."""
+        asyncio.run_coroutine_threadsafe(self.shell.session.apply(change), self._loop).result(30)
+
+    def still(self) -> "Seen":
+        """Wait until only the watch for new data runs."""
+        deadline = time.monotonic() + 40
+        while set(self.shell.session._tasks) - {"watch"}:
+            assert time.monotonic() < deadline, "the page still works after 40 s"
+            time.sleep(0.02)
+        return self
+
+    @property
+    def text(self) -> str:
+        """All text of the page."""
+        return markup.unescape(" ".join(str(p.object) for p in self.shell._body.select(pn.pane.HTML)))
+
+    @property
+    def notes(self) -> str:
+        """Text of the messages above the page."""
+        return markup.unescape(" ".join(str(p.object) for p in self.shell._notes.objects))
+
+
+@pytest.fixture(scope="module")
+def seen(settings: Settings) -> Iterator[Seen]:
+    """Open one session and keep it."""
+    shells: list[Seen] = []
+    make = frame.Shell.__init__
+
+    def made(self: frame.Shell, *given: object) -> None:
+        make(self, *given)
+        shells.append(Seen(self, asyncio.get_running_loop()))
+
+    with pytest.MonkeyPatch.context() as patch, LiveServer(settings, lifetime_s=600) as server:
+        patch.setattr(frame.Shell, "__init__", made)
+        server.visit("?page=meter&device=m1", seconds=30)
+        yield shells[0]
+
+
+PAGES = (
+    "page=meter&device=m1", "page=compare", "page=bess", "page=bess&tab=energy", "page=bess&tab=cycles",
+    "page=bess&tab=capacity", "page=packpulse", "page=quality",
+)  # fmt: skip
+REVERSED = "&range=custom&start=2025-01-20T00:00&end=2025-01-10T00:00"
+FUTURE = "&range=custom&start=2030-01-01T00:00&end=2030-02-01T00:00"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_reversed_range_and_one_without_readings_are_said_on_every_page_with_the_range_that_exists(
+    seen: Seen, plan: Plan, page: str
+) -> None:
+    first = f"Daten von {DE.date(plan.first_day)}"
+    seen.to(f"?{page}{REVERSED}")
+    assert DE("range.reversed") in seen.notes
+    assert first in seen.notes
+    seen.to(f"?{page}{FUTURE}")
+    assert DE("range.outside") in seen.notes
+    assert first in seen.notes
+    assert frame.SKELETON not in seen.text
+
+
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [
+        ("?page=meter&device=m1&range=custom&start=2024-10-01T00:00&end=2024-10-05T00:00Z", None),
+        ("?page=meter&device=m1&range=custom&start=0001-01-01T00:00&end=2024-10-05T00:00", "range.unreadable"),
+        ("?page=quality&device=m1&range=custom&start=1000-01-01T00:00&end=9000-01-01T00:00", "range.unreadable"),
+        ("?page=packpulse&range=custom&start=yesterday&end=9999-12-31T23:59", "range.unreadable"),
+    ],
+)
+def test_no_range_hangs_a_page(seen: Seen, query: str, key: str | None) -> None:
+    seen.to("?").to(query)
+    assert frame.SKELETON not in seen.text
+    assert seen.notes == "" if key is None else DE(key) in seen.notes
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence", "known"),
+    [
+        ("?page=packpulse&pack=9", "Pack 9 gibt es nicht", "1, 2"),
+        ("?page=packpulse&tab=nothing", "Den Reiter „nothing“ gibt es hier nicht", "sat, heat, trends"),
+        ("?page=bess&tab=nothing", "Den Reiter „nothing“ gibt es hier nicht", "battery, pcs"),
+        ("?page=meter&device=m1&signal=nothing", "Das Signal „nothing“ gibt es hier nicht", "com_ap"),
+        ("?page=compare&signal=nothing", "Das Signal „nothing“ gibt es hier nicht", "power"),
+        ("?page=quality&device=m77", "Das Gerät „m77“ gibt es nicht", "m1, m2"),
+    ],
+)
+def test_what_does_not_exist_is_named_beside_what_does(seen: Seen, query: str, sentence: str, known: str) -> None:
+    seen.to("?").to(query)
+    assert sentence in seen.notes
+    assert known in seen.notes
+    assert "0 Zellen geprüft" not in seen.text
+
+
+def test_a_note_goes_with_a_valid_pick_and_new_data_is_offered_beside_it(seen: Seen) -> None:
+    assert "m77" in seen.to("?page=quality&device=m77").notes
+    seen.run(lambda: setattr(seen.shell.session.selection, "device", "m2"))
+    assert seen.still().notes == ""
+    assert seen.to("?page=quality&device=m1&range=3y").notes.count("range=3y") == 1
+    seen.run(lambda: setattr(seen.shell.session.selection, "device", "m2"))
+    assert seen.still().notes == ""
+    seen.to("?page=quality&device=m77")
+    seen.run(seen.shell._offer)
+    assert DE("news.text") in seen.text
+    assert "m77" in seen.notes
+
+
+def test_an_unforeseen_fault_before_the_page_stands_is_a_message_and_the_next_address_opens_it(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SingleMeter, "prepare", _raises)
+    assert DE("error.page") in seen.to("?").to("?page=meter&device=m1").text
+    monkeypatch.undo()
+    assert DE("error.page") not in seen.to("?page=meter&device=m2").text
+    assert DE("meter.energy.day") in seen.text
+
+
+@pytest.mark.parametrize(("name", "key"), [("fill", "error.part"), ("changed", "error.change")])
+def test_an_unforeseen_fault_of_the_page_itself_leaves_nothing_loading(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch, name: str, key: str
+) -> None:
+    seen.to("?")
+    monkeypatch.setattr(SingleMeter, name, _fails)
+    seen.to("?page=meter&device=m1")
+    if name == "changed":
+        seen.to("?page=meter&device=m2")
+    assert DE(key) in seen.notes
+    assert frame.SKELETON not in seen.text
+    monkeypatch.undo()
+    assert seen.to("?page=meter&device=m1&range=7d").notes == ""
+
+
+def test_an_empty_state_is_no_fault_in_the_log(seen: Seen, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        seen.to("?").to("?page=packpulse&tab=degradation&cell=P9C9")
+    assert DE("state.nothing") in seen.text
+    assert [r.getMessage() for r in caplog.records if r.exc_info] == []
+
+
+def test_a_fault_while_zooming_says_that_the_picture_is_the_one_before(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charts: list[lod_chart.LodChart] = []
+    render = lod_chart.LodChart.render
+
+    def rendered(self: lod_chart.LodChart, data: object) -> list[object]:
+        charts.append(self)
+        return render(self, data)
+
+    monkeypatch.setattr(lod_chart.LodChart, "render", rendered)
+    seen.to("?").to("?page=meter&device=m1")
+    monkeypatch.setattr(lod_chart.LodChart, "_load", _raises)
+    seen.run(lambda: charts[-1]._moved("start", 0, 1))
+    seen.still()
+    assert DE("chart.stale") in markup.unescape(charts[-1]._status.object)
+
+
+def _raises(*_given: object, **_named: object) -> None:
+    raise PlantedError
+
+
+async def _fails(*_given: object, **_named: object) -> None:
+    raise PlantedError
