@@ -144,7 +144,8 @@ def _direct(segments: list[Segment], pack: PackReadings, ctx: DeviceContext) -> 
             "method": np.where(with_soc, "soc", np.where(with_voltage, "voltage", "current")),
         }
     ).with_columns(pl.col("soc_start", "soc_end", "delta_soc").fill_nan(None))
-    enough = pl.col("delta_soc").is_null() | (pl.col("delta_soc") >= ctx.battery.segment_min_soc)
+    # A piece of a cut segment may be small: the whole is not.
+    enough = pl.col("cut") | pl.col("delta_soc").is_null() | (pl.col("delta_soc") >= ctx.battery.segment_min_soc)
     return frame.filter(enough & (pl.col("way") != 0))
 
 

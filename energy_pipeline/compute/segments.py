@@ -5,11 +5,14 @@ in `charge_cycles.py` from SOC, never here and never from the sign of the curren
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from energy_pipeline.compute.battery_series import SECOND_US, Int, Series
 from energy_pipeline.settings import BatterySettings
+
+VIEW_US = 48 * 3600 * SECOND_US  # how far a month sees beyond its borders
 
 
 @dataclass(frozen=True)
@@ -88,13 +91,19 @@ def _join_runs(ts: Int, state: Int, battery: BatterySettings, hold_us: int) -> l
 
 
 def _cut(segment: Segment, battery: BatterySettings) -> list[Segment]:
+    """Cut a long segment every 24 h from its start, or at fixed instants where it is longer than a month's view.
+
+    A month sees 48 h beyond its borders. Of a longer segment two months would see different starts, and cuts from these
+    would overlap; so it is cut at multiples of 24 h of UTC. A last piece too short to be kept stays with the one before.
+    """
     step = int(battery.segment_max_s * SECOND_US)
     if segment.end - segment.start <= step:
         return [segment]
-    starts = list(range(segment.start, segment.end, step))
+    long = segment.end - segment.start > VIEW_US
+    first = (segment.start // step + 1) * step if long else segment.start + step
+    least = int(battery.segment_min_s * SECOND_US)
+    inner = [c for c in range(first, segment.end, step) if c - segment.start >= least and segment.end - c >= least]
+    borders = [segment.start, *inner, segment.end]
     return [
-        Segment(s, min(s + step, segment.end), min(s + step, segment.active_end), segment.direction, cut=True)
-        for s in starts
+        Segment(a, b, min(b, segment.active_end), segment.direction, cut=True) for a, b in pairwise(borders)
     ]
-
-

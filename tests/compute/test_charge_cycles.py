@@ -1,10 +1,11 @@
 """Charges and discharges: direction from SOC, energy, sign, zero of the current, months."""
 
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
-from plants import START, Charger
+from plants import START, Charger, microseconds
 
 from energy_pipeline.compute.charge_cycles import build_charge_cycles
 from energy_pipeline.schemas.battery import CHARGE_CYCLES
@@ -84,3 +85,33 @@ def test_a_sign_in_the_settings_overrules_what_was_found() -> None:
 def test_swings_below_five_points_are_no_segments() -> None:
     plant = Charger(days=2, soc_low=50.0, soc_high=54.0, current_a=20.0)
     assert build_charge_cycles(plant.ctx, "2024-03", plant.readings()).is_empty()
+
+
+@pytest.mark.parametrize("first_hour", [0.0, 5.5, 23.9, 47.9])
+@pytest.mark.parametrize("hours", [50.0, 72.0, 72.2, 120.0])
+def test_a_segment_of_days_over_the_end_of_a_month_is_counted_once(first_hour: float, hours: float) -> None:
+    start = START - timedelta(days=5)
+    begin = START - timedelta(hours=49) + timedelta(hours=first_hour)
+    lead = (begin - start).total_seconds() / 3600
+    plant = Charger(days=13, start=start, charge_hour=lead % 24, soc_low=5.0, soc_high=95.0)
+    step = np.arange(0.0, 13 * 24, 1 / 12)
+    flow = ((step >= lead) & (step < lead + hours)).astype(float)
+    soc = 5 + 90 * np.clip((step - lead) / hours, 0, 1)
+    us = microseconds(start) + np.round(step * 3.6e9).astype(np.int64)
+    ts = pl.Series(us).cast(pl.Datetime("us", "UTC"))
+    readings = pl.concat([
+        pl.DataFrame({"signal": name, "ts": ts, "value": value})
+        for name, value in (("bms1_c", 10.0 * flow), ("bms1_soc", soc), ("bms1_v", 20 + 0.01 * soc))
+    ])
+
+    def month(name: str, low: datetime, high: datetime) -> pl.DataFrame:
+        seen = [(t + timedelta(hours=h)).astimezone(UTC) for t, h in ((low, -48), (high, 48))]
+        view = readings.filter(pl.col("ts").is_between(*seen))
+        return build_charge_cycles(plant.ctx, name, view.lazy())
+
+    parts = pl.concat([month("2024-02", START - timedelta(days=29), START),
+                       month("2024-03", START, START + timedelta(days=31))]).sort("start_ts")
+    assert parts["charge_ah"].sum() == pytest.approx(10.0 * hours, rel=2e-3)
+    assert (parts["start_ts"][1:] == parts["end_ts"][:-1]).all()
+    assert parts["cut"].all()
+    assert parts["duration_s"].max() <= 24.5 * 3600
