@@ -33,6 +33,10 @@ PAGES = {
     "packpulse_condition": f"?page=packpulse&device={SYSTEM}&tab=condition&cell=P3C17",
     "quality": "?page=quality&device=m1",
 }
+HEIGHTS = {  # what lies below the first screen belongs to the page
+    "meter": 1500, "bess_capacity": 1300, "packpulse_sat": 1500, "packpulse_heatmap": 1900, "packpulse_trends": 1300,
+    "packpulse_degradation": 2600, "packpulse_condition": 1600, "quality": 1700,
+}
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
@@ -60,11 +64,14 @@ def take(page: Page, address: str, name: str, query: str) -> None:
     page.goto(f"{address}/{query}")
     page.locator(".ep-panel").first.wait_for(state="attached", timeout=60_000)
     page.wait_for_function("() => !window.Bokeh.documents.some((doc) => !doc.is_idle)", timeout=60_000)
-    for _ in range(100):
-        page.wait_for_timeout(300)
-        if not page.locator(".skeleton:visible").count():
+    quiet = 0
+    for _ in range(300):
+        page.wait_for_timeout(200)
+        quiet = 0 if page.locator(".skeleton:visible").count() else quiet + 1
+        if quiet == 10:
             break
-    page.wait_for_timeout(2000)
+    else:
+        sys.exit(f"{name}: something still loads after a minute")
     page.screenshot(path=OUT / f"{name}.png")
 
 
@@ -85,7 +92,9 @@ def main() -> None:
             wide = browser.new_page(viewport={"width": 1440, "height": 1000})
             for theme in ("light", "dark"):
                 for name, query in PAGES.items():
+                    wide.set_viewport_size({"width": 1440, "height": HEIGHTS.get(name, 1000)})
                     take(wide, address, f"{name}_{theme}", f"{query}&theme={theme}")
+            wide.set_viewport_size({"width": 1440, "height": 1000})
             take(wide, address, "overview_english", "?page=overview&lang=en")
             phone = browser.new_page(viewport={"width": 390, "height": 844})
             for name in ("overview", "meter", "bess_energy", "packpulse_degradation", "packpulse_condition"):

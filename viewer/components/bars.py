@@ -118,18 +118,15 @@ def week_chart(values: np.ndarray, texts: Texts, *, unit: str) -> figure:
     return fig
 
 
-def color_bar(mapper: LinearColorMapper, texts: Texts, title: str) -> ColorBar:
-    """Return a colour bar with the language's numbers."""
+def color_bar(mapper: LinearColorMapper, texts: Texts, unit: str) -> ColorBar:
+    """Return a colour bar with the language's numbers and their unit: a title would stand on its side."""
     return ColorBar(
         color_mapper=mapper,
-        title=title,
         width=12,
-        formatter=number_ticks(texts),
+        formatter=number_ticks(texts, unit),
         label_standoff=8,
         background_fill_alpha=0,
         padding=6,
-        title_text_font_style="normal",
-        title_text_font_size="12px",
         major_label_text_font_size="12px",
         bar_line_color=None,
         major_tick_line_color=None,

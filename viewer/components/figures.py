@@ -20,7 +20,12 @@ from bokeh.plotting import figure
 from viewer.texts import Texts
 
 TOOLS = "pan,xwheel_zoom,box_zoom,reset,save"
-_NUMBER_JS = "return tick.toLocaleString(locale, {maximumFractionDigits: 6})"
+_NUMBER_JS = """
+const places = (v) => (String(Number(v.toPrecision(10))).split('.')[1] ?? '').length
+const digits = Math.min(6, Math.max(0, ...ticks.map(places)))
+const number = tick.toLocaleString(locale, {minimumFractionDigits: digits, maximumFractionDigits: digits})
+return number.replace('-', '−') + unit
+"""
 _HOVER_JS = (
     "return (value === null || !Number.isFinite(value)) ? '–' : "
     "value.toLocaleString(locale, {minimumFractionDigits: digits, maximumFractionDigits: digits})"
@@ -45,9 +50,9 @@ def axis_label(name: str, unit: str) -> str:
     return f"{name} [{unit}]" if unit and unit != "1" else name
 
 
-def number_ticks(texts: Texts) -> CustomJSTickFormatter:
-    """Return a tick formatter with the language's separators."""
-    return CustomJSTickFormatter(code=_NUMBER_JS, args={"locale": texts.locale})
+def number_ticks(texts: Texts, unit: str = "") -> CustomJSTickFormatter:
+    """Return a tick formatter with the language's separators, as many decimals at each tick, and a unit if given."""
+    return CustomJSTickFormatter(code=_NUMBER_JS, args={"locale": texts.locale, "unit": f" {unit}" if unit else ""})
 
 
 def number_hover(texts: Texts, digits: int) -> CustomJSHover:
@@ -98,9 +103,9 @@ def base_figure(texts: Texts, *, height: int, x_label: str = "", y_label: str = 
     options.setdefault("tools", TOOLS)
     options.setdefault("active_scroll", "xwheel_zoom" if "xwheel_zoom" in str(options["tools"]) else None)
     fig = figure(height=height, sizing_mode="stretch_width", toolbar_location="right", **options)
+    fig.styles = {"font-size": "13px"}  # the theme gives the legend's text as a share of this
     fig.toolbar.logo, fig.toolbar.autohide = None, True
     fig.outline_line_color = None
-    fig.background_fill_alpha = fig.border_fill_alpha = 0
     fig.xaxis.axis_label, fig.yaxis.axis_label = x_label or None, y_label or None
     fig.yaxis.formatter = number_ticks(texts)
     if options.get("x_axis_type") == "datetime":
@@ -160,7 +165,8 @@ def legend_below(fig: figure, columns: int = 4) -> None:
     fig.add_layout(legend, "above")
     legend.orientation, legend.click_policy, legend.ncols = "horizontal", "hide", columns
     legend.background_fill_alpha = legend.border_line_alpha = 0
-    legend.label_text_font_size, legend.padding, legend.spacing = "12.5px", 2, 14
+    legend.label_text_font_size, legend.padding, legend.margin, legend.spacing = "12.5px", 2, 2, 14
+    legend.location = "top_left"
     width = 45 + 7 * max(len(getattr(item.label, "value", None) or "") for item in legend.items)
     room = CustomJS(code=_LEGEND_JS, args={"legend": legend, "columns": columns, "width": width})
     fig.js_on_change("inner_width", room)

@@ -113,5 +113,5 @@ def fit_figure(
         low, high = np.percentile(fine, (0.5, 99.5))
         room = max((high - low) * 0.25, 0.5 if unit == "mV" else 1e-3)
         fig.y_range.start, fig.y_range.end = min(fine.min(), low - room), max(fine.max(), high + room)
-    legend_below(fig, 2)
+    legend_below(fig, 4)
     return fig

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 import numpy as np
 from bokeh.events import Tap
 from bokeh.models import (
+    BoxAnnotation,
     ColumnDataSource,
     CustomJSHover,
     CustomJSTickFormatter,
@@ -62,12 +63,17 @@ class HeatMap:
         self._rows, self._days = values.shape
         self._first, self._texts, self._on_tap = day_ms(first_day), texts, on_tap
         self.mapper = LinearColorMapper(palette=Viridis256, low=limits[0], high=limits[1], nan_color=MISSING)
-        self._mark = Span(location=-10, dimension="width", line_color="#ff5f52", line_width=2)
+        self._mark = BoxAnnotation(
+            bottom=0, top=0, fill_color=None, line_color="#ff5f52", line_alpha=1.0, line_width=1.5, visible=False,
+            level="overlay",
+        )
         self.figure = self._draw(values, list(names), list(packs), unit, digits)
 
     def select(self, row: int | None) -> None:
-        """Mark a row, none for None."""
-        self._mark.location = -10 if row is None else self._rows - row - 0.5
+        """Frame a row, none for None."""
+        self._mark.visible = row is not None
+        if row is not None:
+            self._mark.update(bottom=self._rows - row - 1, top=self._rows - row)
 
     def set_limits(self, low: float, high: float) -> None:
         """Set the colour limits."""

@@ -14,7 +14,7 @@ from viewer.components.toolbar import KEEP_WIDTH, ONE_LINE
 from viewer.pages.packpulse.cell_view import CellView
 from viewer.pages.packpulse.data import QUANTITIES, grid_table
 from viewer.pages.packpulse.tab import Context, Tab
-from viewer.selection import cell_name
+from viewer.selection import cell_name, limit_text
 from viewer.surface_address import HEIGHT, surface_url
 
 
@@ -25,12 +25,12 @@ class HeatMapTab(Tab):
         """Return the map, the cell's panels and the button of the surface."""
         del context
         t = self.texts
-        self._quantity = "sat"
+        self._drawn = ""  # quantity of the map
         self._map: HeatMap | None = None
         self._panel = Panel(self.session, t("heat.title"), t("heat.note"), 460)
         self._pick = pmui.RadioButtonGroup(
             options={t(f"heat.{q}"): q for q in QUANTITIES},
-            value="sat",
+            value=self._quantity,
             size="small",
             margin=(0, 16, 8, 0),
             sizing_mode=None,
@@ -38,7 +38,7 @@ class HeatMapTab(Tab):
             sx=ONE_LINE,
         )
         self._pick.param.watch(self._quantity_picked, "value")
-        self._shown = (0.0, 1.0)
+        self._shown, self._writing = (0.0, 1.0), False
         self._limits = [
             pmui.TextInput(label=t(f"heat.limit_{end}"), value="", width=150, size="small", margin=(0, 10, 8, 0))
             for end in ("low", "high")
@@ -67,6 +67,22 @@ class HeatMapTab(Tab):
             await self._open_surface()
         await self.cell_changed()
 
+    @property
+    def _quantity(self) -> str:
+        return self.session.selection.quantity
+
+    def drawing(self) -> tuple:
+        """Return quantity and limits."""
+        selection = self.session.selection
+        return selection.quantity, selection.low, selection.high
+
+    async def drawing_changed(self) -> None:
+        """Draw another quantity; other limits recolour the map."""
+        if self._map is None or self._drawn != self._quantity:
+            await self.fill(self.context)
+        else:
+            await self.session.apply(self._recolour)
+
     async def cell_changed(self) -> None:
         """Mark and open the picked cell."""
         place, context = self.session.selection.cell_place(), self.context
@@ -88,7 +104,9 @@ class HeatMapTab(Tab):
     def _render(self, context: Context, values: np.ndarray) -> list[object]:
         t, grid = self.texts, context.grid
         _, unit, digits = QUANTITIES[self._quantity]
-        shown = robust_limits(np.where(grid.qualified, values, np.nan))
+        self._pick.value, self._drawn = self._quantity, self._quantity
+        self._robust = robust_limits(np.where(grid.qualified, values, np.nan))
+        shown = self.session.selection.limits() or self._robust
         self._map = HeatMap(
             values,
             grid.names,
@@ -101,8 +119,7 @@ class HeatMapTab(Tab):
             on_tap=self._tapped,
         )
         self._map.select(grid.row(self.session.selection.cell_place()))
-        self._shown = tuple(round(v, digits) for v in shown)
-        self._write_limits()
+        self._write_limits(shown)
         missing = int((~np.isfinite(values)).sum())
         note = t("heat.count", cells=len(grid.places), days=values.shape[1], missing=t.number(missing, 0))
         return [
@@ -116,21 +133,32 @@ class HeatMapTab(Tab):
         self.session.selection.cell = cell_name(*self.context.grid.places[row])
 
     def _quantity_picked(self, event: object) -> None:
-        self._quantity = event.new
-        self.session.spawn("change", self.fill(self.context))
+        if event.new != self._quantity:
+            self.session.selection.param.update(quantity=event.new, low="", high="")
+
+    def _recolour(self) -> None:
+        shown = self.session.selection.limits() or self._robust
+        self._write_limits(shown)
+        self._map.set_limits(*shown)
 
     def _limits_typed(self, _event: object) -> None:
+        if self._writing:
+            return
         given = [self.texts.parsed(field.value) for field in self._limits]
         if self._map is None or None in given or given[0] >= given[1]:
-            self._write_limits()
+            self._write_limits(self._shown)
         elif tuple(given) != self._shown:
-            self._shown = tuple(given)
-            self._map.set_limits(*given)
+            self.session.selection.param.update(low=limit_text(given[0]), high=limit_text(given[1]))
 
-    def _write_limits(self) -> None:
+    def _write_limits(self, limits: tuple[float, float]) -> None:
         digits = QUANTITIES[self._quantity][2]
-        for field, value in zip(self._limits, self._shown, strict=True):
-            field.value = self.texts.number(value, digits)
+        self._shown = tuple(round(v, digits) for v in limits)
+        self._writing = True
+        try:
+            for field, value in zip(self._limits, self._shown, strict=True):
+                field.value = self.texts.number(value, digits)
+        finally:
+            self._writing = False
 
     async def _open_surface(self) -> None:
         t, context = self.texts, self.context

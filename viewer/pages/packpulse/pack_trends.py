@@ -25,10 +25,9 @@ class PackTrends(Tab):
         """Return chart and table."""
         del context
         t = self.texts
-        self._quantity = "sat"
         self._pick = pmui.RadioButtonGroup(
             options={t(f"heat.{q}"): q for q in QUANTITIES},
-            value="sat",
+            value=self._quantity,
             size="small",
             margin=(0, 16, 8, 0),
             sizing_mode=None,
@@ -42,12 +41,25 @@ class PackTrends(Tab):
 
     async def fill(self, context: Context) -> None:
         """Load both."""
+        await self.session.apply(lambda: setattr(self._pick, "value", self._quantity))
         await self._chart.fill(lambda: self._load(context), lambda s: self._render(context, s))
         await self._table.fill(lambda: self._load_fits(context), self._render_table)
 
+    @property
+    def _quantity(self) -> str:
+        return self.session.selection.quantity
+
+    def drawing(self) -> tuple:
+        """Return the quantity."""
+        return (self._quantity,)
+
+    async def drawing_changed(self) -> None:
+        """Draw another quantity."""
+        await self.fill(self.context)
+
     def _picked(self, event: object) -> None:
-        self._quantity = event.new
-        self.session.spawn("change", self.fill(self.context))
+        if event.new != self._quantity:
+            self.session.selection.param.update(quantity=event.new, low="", high="")
 
     def _load(self, context: Context) -> dict[int, np.ndarray]:
         series = pack_series(context.grid, self._quantity)
