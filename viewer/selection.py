@@ -4,6 +4,7 @@ Only values that differ from the defaults stand in the URL. Values that a URL mu
 `refused`, so that the page can say so. No disk, no widgets. Next: `session.py`, which reacts to changes.
 """
 
+import math
 import re
 from datetime import datetime, timedelta
 from urllib.parse import parse_qsl, urlencode
@@ -14,13 +15,17 @@ import param
 PAGES = ("overview", "meter", "compare", "bess", "packpulse", "quality")
 RANGES = ("24h", "7d", "30d", "90d", "1y", "all", "custom")
 SPANS = {"24h": 1, "7d": 7, "30d": 30, "90d": 90, "1y": 365}
+QUANTITIES = ("sat", "offset", "index")
+ENDS = ("charge_end", "discharge_end", "rest")
+PERIODS = ("day", "week", "month", "year")
+VIEWS, Y_MODES = ("line", "area"), ("auto", "p1_99", "manual")
 _CELL = re.compile(r"^P(\d{1,3})C(\d{1,4})$", re.IGNORECASE)
 _TEXT_LIMIT = 120
 YEARS = (1970, 2200)  # outside these no clock of a plant counts, and some zones cannot be converted
 
 
 class Selection(param.Parameterized):
-    """Page, device, signal, range, tab, cell, pack, language and theme."""
+    """Page, device, signal, range, tab, cell, pack, how they are drawn, language and theme."""
 
     page = param.Selector(default="overview", objects=list(PAGES))
     device = param.String(default="")
@@ -32,6 +37,13 @@ class Selection(param.Parameterized):
     tab = param.String(default="")
     cell = param.String(default="", doc="P1C24")
     pack = param.Integer(default=0, bounds=(0, 999), doc="0: all packs")
+    quantity = param.Selector(default="sat", objects=list(QUANTITIES), doc="of the heat map and the pack trends")
+    spread = param.Selector(default="charge_end", objects=list(ENDS), doc="at which ends the packs' spread is shown")
+    period = param.Selector(default="day", objects=list(PERIODS), doc="over which energy is added up")
+    view = param.Selector(default="line", objects=list(VIEWS), doc="how a series is drawn")
+    y = param.Selector(default="auto", objects=list(Y_MODES), doc="what the y axis follows")
+    low = param.String(default="", doc="lower limit of the y axis or of the heat map, with a point; empty: by the data")
+    high = param.String(default="", doc="upper limit")
     lang = param.Selector(default="de", objects=["de", "en"])
     theme = param.Selector(default="light", objects=["light", "dark"])
     refused = param.List(default=[], doc="what the URL asked for and could not have")
@@ -55,6 +67,13 @@ class Selection(param.Parameterized):
                 refused.append(f"{name}={text[:40]}")
         self.param.update(**wanted, refused=refused)
 
+    def limits(self) -> tuple[float, float] | None:
+        """Return the picked limits, None where they are not two numbers in order."""
+        if not self.low or not self.high:
+            return None
+        low, high = float(self.low), float(self.high)
+        return (low, high) if low < high else None
+
     def cell_place(self) -> tuple[int, int] | None:
         """Return (pack, cell) of the picked cell, None where none is picked."""
         found = _CELL.match(self.cell)
@@ -62,6 +81,11 @@ class Selection(param.Parameterized):
 
 
 FIELDS = tuple(n for n in Selection.param if n not in {"name", "refused"})
+
+
+def limit_text(value: float | None) -> str:
+    """Return a limit as it stands in the address."""
+    return "" if value is None else f"{value:.12g}"
 
 
 def cell_name(pack: int, cell: int) -> str:
@@ -115,6 +139,8 @@ def _checked(selection: Selection, name: str, text: str) -> object:
             raise ValueError(text)
         return value
     if name == "cell" and text and not _CELL.match(text):
+        raise ValueError(text)
+    if name in {"low", "high"} and text and not math.isfinite(float(text)):
         raise ValueError(text)
     parameter = selection.param[name]
     if isinstance(parameter, param.Selector) and text not in parameter.objects:

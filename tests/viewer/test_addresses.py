@@ -1,4 +1,4 @@
-"""Whatever stands in the address, the page ends in content and in a sentence on what exists; a fault ends in a message."""
+"""Whatever stands in the address, the page ends in content and a sentence on what exists; a fault ends in a message."""
 
 import asyncio
 import html as markup
@@ -47,6 +47,11 @@ class Seen:
             assert time.monotonic() < deadline, "the page still works after 40 s"
             time.sleep(0.02)
         return self
+
+    @property
+    def query(self) -> str:
+        """What stands in the address."""
+        return self.shell.session.selection.query()
 
     @property
     def text(self) -> str:
@@ -191,6 +196,43 @@ def test_a_fault_while_zooming_says_that_the_picture_is_the_one_before(
     seen.run(lambda: charts[-1]._moved("start", 0, 1))
     seen.still()
     assert DE("chart.stale") in markup.unescape(charts[-1]._status.object)
+
+
+def test_how_the_heat_map_is_drawn_comes_from_the_address_and_goes_into_it(seen: Seen) -> None:
+    seen.to("?").to("?page=packpulse&tab=heat&quantity=offset&low=-7.5&high=9")
+    tab = seen.shell._page._tabs["heat"]
+    assert (tab._map.mapper.low, tab._map.mapper.high) == (-7.5, 9)
+    assert [field.value for field in tab._limits] == ["−7,5", "9,0"]
+    first = tab._map
+    seen.run(lambda: setattr(tab._limits[1], "value", "12"))
+    seen.still()
+    assert (tab._map.mapper.high, tab._map) == (12, first)
+    assert seen.query == "?page=packpulse&tab=heat&quantity=offset&low=-7.5&high=12"
+    seen.run(lambda: setattr(tab._limits[1], "value", "nonsense"))
+    assert tab._limits[1].value == "12,0"
+    seen.run(lambda: setattr(tab._pick, "value", "index"))
+    assert seen.still().query == "?page=packpulse&tab=heat&quantity=index"
+    seen.to("?page=packpulse&tab=trends&quantity=offset")
+    assert seen.shell._page._tabs["trends"]._pick.value == "offset"
+    seen.to("?page=packpulse&tab=heat&quantity=offset&low=-7.5&high=9")
+    assert (tab._map.mapper.low, tab._pick.value) == (-7.5, "offset")
+
+
+def test_spread_period_and_the_drawing_of_a_series_come_from_the_address_and_go_into_it(seen: Seen) -> None:
+    seen.to("?").to("?page=packpulse&tab=condition&spread=rest")
+    tab = seen.shell._page._tabs["condition"]
+    assert tab._pick.value == "rest"
+    seen.run(lambda: setattr(tab._pick, "value", "discharge_end"))
+    assert "spread=discharge_end" in seen.still().query
+    seen.to("?page=meter&device=m1&period=month&view=area&y=manual&low=0&high=50")
+    page = seen.shell._page
+    assert DE("meter.energy.month") in seen.text
+    assert [w.value for w in page._drawing] == ["area", "manual", 0.0, 50.0]
+    seen.run(lambda: setattr(page._drawing[3], "value", 60.5))
+    seen.still()
+    seen.run(lambda: setattr(page._details._energy._switch, "value", "week"))
+    assert seen.still().query == "?page=meter&device=m1&period=week&view=area&y=manual&low=0&high=60.5"
+    assert DE("meter.energy.week") in seen.text
 
 
 def _raises(*_given: object, **_named: object) -> None:

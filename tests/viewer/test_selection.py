@@ -14,12 +14,14 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 def test_a_selection_survives_the_way_through_the_address() -> None:
     made = Selection(
-        page="packpulse", device="a b/ü", tab="heat", cell="P2C3", pack=2, lang="en", theme="dark", range="90d"
-    )
+        page="packpulse", device="a b/ü", tab="heat", cell="P2C3", pack=2, lang="en", theme="dark", range="90d",
+        quantity="index", spread="rest", period="week", view="area", y="manual", low="-1.5", high="2e3",
+    )  # fmt: skip
     read = Selection()
     read.read_query(made.query())
     assert read.query() == made.query()
     assert read.cell_place() == (2, 3)
+    assert read.limits() == (-1.5, 2000.0)
 
 
 def test_defaults_do_not_stand_in_the_address() -> None:
@@ -27,7 +29,9 @@ def test_defaults_do_not_stand_in_the_address() -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["?page=nothing", "?pack=-1", "?pack=x", "?cell=A1", "?lang=fr", "?range=3y", "?theme=pink"]
+    "query",
+    ["?page=nothing", "?pack=-1", "?pack=x", "?cell=A1", "?lang=fr", "?range=3y", "?theme=pink", "?low=nan", "?high=x",
+     "?quantity=q", "?y=z"],
 )
 def test_nonsense_is_refused_by_name_and_the_default_stays(query: str) -> None:
     read = Selection()

@@ -68,6 +68,10 @@ class MeterDetails:
             ),
         )
 
+    async def period_changed(self) -> None:
+        """Follow another period of the energy."""
+        await self._energy.period_changed()
+
     def _quarters(self, device: DeviceInfo, signal: str, start: datetime, end: datetime) -> pl.DataFrame:
         if not signal:
             raise NoData(self.texts("meter.no_power"))

@@ -19,12 +19,11 @@ from viewer.components.panel import NoData, Panel
 from viewer.components.period_bars import period_bars
 from viewer.components.toolbar import KEEP_WIDTH, ONE_LINE
 from viewer.figures_of_meters import daily_rows, local_days
+from viewer.selection import PERIODS
 from viewer.session import Session
 from viewer.store import Store
 from viewer.texts import span_of
 from viewer.theme import SERIES
-
-PERIODS = ("day", "week", "month", "year")
 
 
 def period_rows(store: Store, device: str, start: datetime, end: datetime, zone: ZoneInfo, period: str) -> pl.DataFrame:
@@ -46,7 +45,7 @@ class MeterEnergy:
         self._picked: tuple[DeviceInfo, datetime, datetime] | None = None
         self._switch = pmui.RadioButtonGroup(
             options={t(f"period.{p}"): p for p in PERIODS},
-            value="day",
+            value=session.selection.period,
             size="small",
             margin=(0, 12, 8, 0),
             sizing_mode=None,
@@ -62,13 +61,17 @@ class MeterEnergy:
 
     async def fill(self, device: DeviceInfo, start: datetime, end: datetime) -> None:
         """Load the energy of the picked period."""
-        self._picked = device, start, end
-        period = self._switch.value
+        self._picked, period = (device, start, end), self.session.selection.period
+        await self.session.apply(lambda: setattr(self._switch, "value", period))
         await self._panel.fill(lambda: self._load(period), lambda rows: self._render(rows, period))
 
-    def _switched(self, _event: object) -> None:
+    async def period_changed(self) -> None:
+        """Follow another period."""
         if self._picked is not None:
-            self.session.spawn("energy", self.fill(*self._picked))
+            await self.fill(*self._picked)
+
+    def _switched(self, event: object) -> None:
+        self.session.selection.period = event.new
 
     def _load(self, period: str) -> pl.DataFrame:
         device, start, end = self._picked

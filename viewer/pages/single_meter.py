@@ -26,12 +26,13 @@ from viewer.figures_of_meters import (
 from viewer.pages.base import DevicePage
 from viewer.pages.meter_cards import meter_cards, signal_cards
 from viewer.pages.meter_details import MeterDetails
+from viewer.selection import VIEWS, limit_text
 from viewer.series import signal_row
 from viewer.store import TableMissing
 from viewer.theme import SERIES
 
 FIRST_SIGNALS = ("active_power", "pcs_power", "import_interval_energy", "soc")
-TABLE_ROWS = 20_000
+DRAWING = {"view", "y", "low", "high"}
 
 
 class SingleMeter(DevicePage):
@@ -67,7 +68,6 @@ class SingleMeter(DevicePage):
         if device is None or self.signals.is_empty():
             return self.no_devices()
         self._cards = html.pane("", margin=(0, 0, 14, 0))
-        self._view, self._scale, self._limits = "line", "auto", (None, None)
         self._chart = Panel(self.session, t("meter.course"), "", 380)
         self._details = MeterDetails(self.session)
         return pn.Column(
@@ -92,11 +92,16 @@ class SingleMeter(DevicePage):
         await self._details.fill(device, row, self._power_signal(), start, end)
 
     async def changed(self, names: set[str]) -> None:
-        """Follow the selection; another device brings other signals."""
-        del names
+        """Follow the selection; another device brings other signals, another way to draw changes what it concerns."""
         await self.session.read(self._read_signals)
         await self.session.apply(self._sync)
-        await self.fill()
+        if self.signals.is_empty() or names - DRAWING - {"period"}:
+            await self.fill()
+            return
+        if names & DRAWING:
+            await self._redraw()
+        if "period" in names:
+            await self._details.period_changed()
 
     def _pickers(self, device: DeviceInfo) -> pn.FlexBox:
         t = self.texts
@@ -106,8 +111,8 @@ class SingleMeter(DevicePage):
         bar.ranges(*device.wall_span(), self.default_range)
         bar.report(device.name)
         line = pmui.RadioButtonGroup(
-            options={t("meter.line"): "line", t("meter.area"): "area"},
-            value=self._view,
+            options={t(f"meter.{v}"): v for v in VIEWS},
+            value=self.session.selection.view,
             size="small",
             margin=(0, 12, 8, 0),
             sizing_mode=None,
@@ -117,7 +122,7 @@ class SingleMeter(DevicePage):
         scale = pmui.Select(
             label=t("meter.y_range"),
             options={t("meter.y_auto"): "auto", t("meter.y_p"): "p1_99", t("meter.y_manual"): "manual"},
-            value="auto",
+            value=self.session.selection.y,
             size="small",
             width=150,
             margin=(0, 12, 8, 0),
@@ -127,15 +132,27 @@ class SingleMeter(DevicePage):
             for k in ("meter.y_low", "meter.y_high")
         )
 
-        def rescaled(_value: object) -> None:
-            low.visible = high.visible = scale.value == "manual"
-            self._view, self._scale, self._limits = line.value, scale.value, (low.value, high.value)
-            self.session.spawn("redraw", self._redraw())
+        def drawn(_value: object) -> None:
+            limits = {"low": limit_text(low.value), "high": limit_text(high.value)}
+            if not self._syncing:
+                self.session.selection.param.update(view=line.value, y=scale.value, **limits)
 
-        for widget in (line, scale, low, high):
+        self._drawing = (line, scale, low, high)
+        for widget in self._drawing:
             bar.add(widget)
-            on_enter(widget, rescaled)
+            on_enter(widget, drawn)
+        self._sync_drawing()
         return bar.view
+
+    def _sync_drawing(self) -> None:
+        selection, (line, scale, low, high) = self.session.selection, self._drawing
+        self._syncing = True
+        try:
+            line.value, scale.value = selection.view, selection.y
+            for widget, text in ((low, selection.low), (high, selection.high)):
+                widget.param.update(value=float(text) if text else None, visible=selection.y == "manual")
+        finally:
+            self._syncing = False
 
     def _options(self) -> dict[str, str]:
         lang, catalog = self.session.selection.lang, self.session.catalog
@@ -146,6 +163,7 @@ class SingleMeter(DevicePage):
         if list(self._signal_pick.options.values()) != list(options.values()):
             self._signal_pick.param.update(options=options, value=self.signal())
         self.toolbar.sync()
+        self._sync_drawing()
         self.announce()
 
     async def _redraw(self) -> None:
@@ -156,7 +174,8 @@ class SingleMeter(DevicePage):
     async def _fill_chart(self, device: DeviceInfo, signal: str, start: datetime, end: datetime) -> None:
         label = self.session.catalog.label(signal, self.session.selection.lang, with_name=False)
         first, last = device.first or start, device.last or end
-        limits = self._limits if None not in self._limits and self._limits[0] < self._limits[1] else None
+        selection = self.session.selection
+        limits = selection.limits()
         spec = ChartSpec(
             [Line(device.name, signal, label, SERIES[0])],
             start,
@@ -166,8 +185,8 @@ class SingleMeter(DevicePage):
             device.zone,
             label,
             330,
-            area=self._view == "area",
-            y_mode=self._scale if self._scale != "manual" or limits else "auto",
+            area=selection.view == "area",
+            y_mode=selection.y if selection.y != "manual" or limits else "auto",
             y_limits=limits,
         )
         chart = LodChart(self.session, "meter", spec)

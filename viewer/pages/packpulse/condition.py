@@ -17,10 +17,10 @@ from viewer.components.heatmap import cell_map
 from viewer.components.panel import NoData, Panel
 from viewer.components.toolbar import KEEP_WIDTH, ONE_LINE
 from viewer.pages.base import together
-from viewer.pages.packpulse.condition_data import KINDS, bins_of, cell_resistance, pack_spreads, weekly_resistance
+from viewer.pages.packpulse.condition_data import bins_of, cell_resistance, pack_spreads, weekly_resistance
 from viewer.pages.packpulse.pack_trends import broken_line
 from viewer.pages.packpulse.tab import Context, Tab
-from viewer.selection import cell_name
+from viewer.selection import ENDS, cell_name
 from viewer.theme import SERIES, STATUS
 
 MARKS = {"rising": "▲", "falling": "▼"}
@@ -33,10 +33,9 @@ class Condition(Tab):
     def layout(self, context: Context) -> pn.viewable.Viewable:
         """Return the panels."""
         t, battery = self.texts, context.battery
-        self._kind = KINDS[0]
         self._pick = pmui.RadioButtonGroup(
-            options={t(f"end_kind.{k}"): k for k in KINDS},
-            value=self._kind,
+            options={t(f"end_kind.{k}"): k for k in ENDS},
+            value=self.session.selection.spread,
             size="small",
             margin=(0, 16, 8, 0),
             sizing_mode=None,
@@ -68,9 +67,20 @@ class Condition(Tab):
         context = self.context
         await self._weekly.fill(lambda: self._load_weekly(context), self._render_weekly)
 
+    @property
+    def _kind(self) -> str:
+        return self.session.selection.spread
+
+    def drawing(self) -> tuple:
+        """Return the ends at which the spread is shown."""
+        return (self._kind,)
+
+    async def drawing_changed(self) -> None:
+        """Draw the spread anew."""
+        await self._fill_spread(self.context)
+
     def _picked(self, event: object) -> None:
-        self._kind = event.new
-        self.session.spawn("change", self._fill_spread(self.context))
+        self.session.selection.spread = event.new
 
     def _limits_mv(self, context: Context) -> tuple[float, float]:
         return context.battery.spread_rest_mv if self._kind == "rest" else context.battery.spread_charge_end_mv
@@ -79,8 +89,12 @@ class Condition(Tab):
         t = self.texts
         low, high = (t.number(v, 0) for v in self._limits_mv(context))
         note = t("condition.spread_note", low=low, high=high)
-        await self.session.apply(lambda: self._spread.set_heading(t("condition.spread"), note))
+        await self.session.apply(lambda: self._head_spread(note))
         await self._spread.fill(lambda: self._load_spread(context), lambda r: self._render_spread(r, context))
+
+    def _head_spread(self, note: str) -> None:
+        self._pick.value = self._kind
+        self._spread.set_heading(self.texts("condition.spread"), note)
 
     def _load_spread(self, context: Context) -> pl.DataFrame:
         rows = pack_spreads(self.session.store, context.device.name)

@@ -7,8 +7,6 @@ import polars as pl
 
 from viewer.store import Store
 
-KINDS = ("charge_end", "discharge_end", "rest")
-
 
 def pack_spreads(store: Store, device: str) -> pl.DataFrame:
     """Return (day, kind, pack, spread_mv) of a system: highest minus lowest cell at one instant, median of a day.

@@ -39,6 +39,7 @@ TABS: dict[str, type[Tab]] = {
     "degradation": Degradation,
     "condition": Condition,
 }
+DRAWING = {"quantity", "low", "high", "spread"}
 # A bar alone, and the areas below it switched in the browser: tabs of panel-material-ui 0.16 that hold their content
 # build its elements anew whenever it appears, half a second for a tab with pictures.
 SHOWN, HIDDEN = {"content-visibility": "visible"}, {"content-visibility": "hidden"}
@@ -127,18 +128,26 @@ class PackPulse(DevicePage):
     async def changed(self, names: set[str]) -> None:
         """Follow the selection; a picked cell changes the open tab only, a tab that is loaded just appears."""
         await self.session.apply(self._sync)
-        if self._current is None or names - {"cell", "tab"}:
+        if self._current is None or names - {"cell", "tab"} - DRAWING:
             await self.fill()
         elif (tab := self._tabs[self._tab()]).filled is not self._current:
             await self._open_tab(self._current)
-        elif tab.cell != self.session.selection.cell:
+        else:
+            await self._touch(tab)
+
+    async def _touch(self, tab: Tab) -> None:
+        """Bring a tab that is filled to the picked cell and to how it is to be drawn."""
+        if tab.shown != tab.drawing():
+            tab.shown = tab.drawing()
+            await tab.drawing_changed()
+        if tab.cell != self.session.selection.cell:
             tab.cell = self.session.selection.cell
             await tab.cell_changed()
 
     async def _open_tab(self, context: Context) -> None:
         name = self._tab()
         tab = self._tabs[name]
-        tab.filled, tab.cell = None, self.session.selection.cell
+        tab.filled, tab.cell, tab.shown = None, self.session.selection.cell, tab.drawing()
         await self.session.apply(lambda: self._place(name, tab, context))
         await tab.fill(context)
         tab.filled = context

@@ -79,6 +79,7 @@ class Tab:
         self.placed = False
         self.filled: Context | None = None  # what the panels show completely
         self.cell = ""  # the picked cell that they show
+        self.shown: tuple = ()  # and how they were drawn
 
     @property
     def texts(self) -> Texts:
@@ -92,6 +93,13 @@ class Tab:
     async def fill(self, context: Context) -> None:
         """Load all panels."""
         raise NotImplementedError
+
+    def drawing(self) -> tuple:
+        """Return what of the selection says how this tab is drawn."""
+        return ()
+
+    async def drawing_changed(self) -> None:
+        """Follow another way to draw."""
 
     async def cell_changed(self) -> None:
         """Follow another picked cell."""
