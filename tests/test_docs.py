@@ -11,7 +11,7 @@ import pytest
 from energy_pipeline.build import build_definitions
 from energy_pipeline.checks import build_checks
 from energy_pipeline.cli import main
-from energy_pipeline.compute.rows import REASONS
+from energy_pipeline.compute.reasons import REASONS
 from energy_pipeline.resources.site import SiteResource
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import Settings

@@ -21,6 +21,15 @@ class LayoutError(ValueError):
     """A file cannot be read as a whole; the message says what was found, what is allowed and what to do."""
 
 
+class IntervalLengthError(LayoutError):
+    """Interval energy without the length of its rows; `layout` is the plan as it would be but for that."""
+
+    def __init__(self, message: str, layout: "Layout") -> None:
+        """Keep the plan, so that whoever has the rows can say how far apart they are."""
+        super().__init__(message)
+        self.layout = layout
+
+
 @dataclass(frozen=True)
 class Target:
     """One signal to be read: from which column (or key), and how its values are turned into stored ones."""
@@ -83,37 +92,34 @@ def resolve_layout(
         extra: rules of the settings that come before the shipped dictionary of signals.
 
     Raises:
-        LayoutError: there is no time column, no value column, or a named column is missing.
+        LayoutError: there is no time column, no value column, a named column is missing, two columns (or keys) give
+            one signal, or interval energy has no length.
     """
     time_column = _find_time(columns, source)
     if time_column != source.time_column:
         source = source.model_copy(update={"time_column": time_column})
     clock = ZoneInfo(source.zone) if source.zone else zone
-    if source.key_column is not None:
-        _require(columns, source, source.key_column, "key_column")
-        _require(columns, source, str(source.value_column), "value_column")
-        if source.factor_column is not None:
-            _require(columns, source, source.factor_column, "factor_column")
-        targets = tuple(_target(rule.column or "", rule.signal, rule, source, extra) for rule in source.columns)
-        return Layout(source, columns, clock, targets)
-    named = [r.column for r in source.columns if r.column is not None]
-    absent = [c for c in named if c not in columns]
-    if absent and len(absent) < len(named):
-        msg = (
-            f"source {source.name!r}: columns {', '.join(map(repr, absent))} are not in the file; found "
-            f"{_shown(columns)}; correct the names in source.columns, or use `match` for columns that may be missing"
-        )
-        raise LayoutError(msg)
-    targets = tuple(_wide_targets(columns, source, extra))
-    if not targets:
-        wanted = ", ".join(repr(r.column or r.match) for r in source.columns) or "any column beside the time"
-        msg = f"no value column: found {_shown(columns)}; source {source.name!r} reads {wanted}"
-        raise LayoutError(msg)
+    if source.zone_column is not None:
+        _require(columns, source, source.zone_column, "zone_column")
+    targets = _long_targets(columns, source, extra) if source.key_column else _wide_targets(columns, source, extra)
     doubled = sorted({t.signal for t in targets if [o.signal for o in targets].count(t.signal) > 1})
     if doubled:
-        msg = f"several columns give the same signal {', '.join(doubled)}; give each its own name in source.columns"
+        kind = "keys" if source.key_column else "columns"
+        names = ", ".join(repr(t.column) for t in targets if t.signal in doubled)
+        msg = (
+            f"several {kind} give the same signal {', '.join(doubled)}: {names}; give each its own name in "
+            f"source.columns"
+        )
         raise LayoutError(msg)
-    return Layout(source, columns, clock, targets)
+    layout = Layout(source, columns, clock, tuple(targets))
+    endless = [t.signal for t in targets if t.info.rule.kind == "interval" and t.interval_s is None]
+    if endless:
+        msg = (
+            f"source {source.name!r}: kind \"interval\" needs interval_s, the length of a row in seconds; "
+            f"{', '.join(endless)} has none; write interval_s in the file's [[source]] block"
+        )
+        raise IntervalLengthError(msg, layout)
+    return layout
 
 
 def _find_time(columns: tuple[str, ...], source: Source) -> str:
@@ -136,23 +142,43 @@ def _require(columns: tuple[str, ...], source: Source, name: str, key: str) -> N
         raise LayoutError(msg)
 
 
+def _long_targets(columns: tuple[str, ...], source: Source, extra: tuple[SignalRule, ...]) -> list[Target]:
+    _require(columns, source, str(source.key_column), "key_column")
+    _require(columns, source, str(source.value_column), "value_column")
+    if source.factor_column is not None:
+        _require(columns, source, source.factor_column, "factor_column")
+    return [_target(r.column or "", r.signal.lower(), r, source, extra) for r in source.columns]
+
+
 def _wide_targets(columns: tuple[str, ...], source: Source, extra: tuple[SignalRule, ...]) -> list[Target]:
-    values = [c for c in columns if c != source.time_column]
+    named = [r.column for r in source.columns if r.column is not None]
+    absent = [c for c in named if c not in columns]
+    if absent and len(absent) < len(named):
+        msg = (
+            f"source {source.name!r}: columns {', '.join(map(repr, absent))} are not in the file; found "
+            f"{_shown(columns)}; correct the names in source.columns, or use `match` for columns that may be missing"
+        )
+        raise LayoutError(msg)
+    values = [c for c in columns if c not in {source.time_column, source.zone_column}]
     if not source.columns:
-        return [_target(c, c.lower(), None, source, extra) for c in values if c]
-    targets = []
-    for rule in source.columns:
-        for column in values:
-            if rule.column is not None:
-                found = rule.column == column
-                signal = rule.signal
-            else:
-                match = re.fullmatch(rule.match or "", column)
-                found = match is not None
-                signal = rule.signal.format("", *match.groups()) if match else ""
-            if found:
-                targets.append(_target(column, signal.lower(), rule, source, extra))
+        targets = [_target(c, c.lower(), None, source, extra) for c in values if c]
+    else:
+        pairs = [(c, s, r) for r in source.columns for c in values if (s := _signal_of(r, c)) is not None]
+        targets = [_target(c, s.lower(), r, source, extra) for c, s, r in pairs]
+    if not targets:
+        wanted = ", ".join(repr(r.column or r.match) for r in source.columns) or "any column beside the time"
+        msg = f"no value column: found {_shown(columns)}; source {source.name!r} reads {wanted}"
+        raise LayoutError(msg)
     return targets
+
+
+def _signal_of(rule: ColumnRule, column: str) -> str | None:
+    """Name of the signal that a rule makes of a column; None where it does not name the column."""
+    if rule.column is not None:
+        return rule.signal if rule.column == column else None
+    match = re.fullmatch(rule.match or "", column)
+    # A group that takes no part in the match is an empty piece of the name.
+    return rule.signal.format("", *match.groups(default="")) if match else None
 
 
 def _target(

@@ -21,6 +21,7 @@ from energy_pipeline.compute.layout import Layout, LayoutError
 from energy_pipeline.compute.lines import Lines, RowNumbers, is_blank
 
 HAS_OFFSET = re.compile(r"\d(Z|z|[+-]\d{2}(:?\d{2})?)$")
+MOST_SECONDS = 1e11  # the year 5138: larger numbers are milliseconds
 FIRST_FILLED = re.compile(rb"[\r\n]*")
 
 
@@ -30,7 +31,8 @@ class Columns:
 
     `time_us` is UTC where `is_utc` is true, else the local wall clock [µs]; `time_ok` is false where it could not be
     read. `values` holds per column the value (NaN where absent) and `state`: 0 a number, 1 empty, 2 not a number.
-    `broken` gives a reason for rows that could not be split into fields at all.
+    `broken` gives a reason for rows that could not be split into fields at all; `zones` names the zone of each row,
+    where a column of the file does.
     """
 
     time_us: NDArray[np.int64]
@@ -42,6 +44,7 @@ class Columns:
     factors: NDArray[np.float64] | None
     lines: Lines
     broken: dict[int, str]
+    zones: pl.Series | None = None
 
     def __len__(self) -> int:
         return len(self.time_us)
@@ -70,6 +73,7 @@ def _empty(layout: Layout, lines: Lines) -> Columns:
         none.astype(np.int64), none.astype(bool), none.astype(bool), dict.fromkeys(layout.value_columns, none),
         dict.fromkeys(layout.value_columns), pl.Series([], dtype=pl.String) if layout.is_long else None,
         none if layout.source.factor_column else None, lines, {},
+        pl.Series([], dtype=pl.String) if layout.source.zone_column else None,
     )
 
 
@@ -96,8 +100,9 @@ def _read_strict(data: bytes, layout: Layout) -> pa.Table:
     source = layout.source
     types: dict[str, pa.DataType] = {source.time_column: _time_type(data, layout)}
     types.update({c: pa.float64() for c in layout.value_columns})
-    if source.key_column:
-        types[source.key_column] = pa.string()
+    for name in (source.key_column, source.zone_column):
+        if name:
+            types[name] = pa.string()
     if source.factor_column:
         types[source.factor_column] = pa.float64()
     names = _unique(layout.columns)
@@ -128,27 +133,37 @@ def _unique(columns: Iterable[str]) -> list[str]:
 def _from_arrow(table: pa.Table, layout: Layout, lines: Lines) -> Columns:
     source = layout.source
     times = table.column(source.time_column).combine_chunks()
-    if pa.types.is_string(times.type) and source.time_format not in {"iso", "epoch_s", "epoch_ms"}:
-        time_us, time_ok, is_utc = parse_times(pl.Series(times).str.strip_chars(BLANKS), source.time_format)
+    if _is_text(times.type):
+        time_us, time_ok, is_utc = parse_times(_texts(times), source.time_format)
     else:
         time_us, time_ok, is_utc = _arrow_times(times, source.time_format)
     values: dict[str, NDArray[np.float64]] = {}
     state: dict[str, NDArray[np.uint8] | None] = {}
     for name in layout.value_columns:
-        column = table.column(name)
-        if column.type != pa.float64():
-            column = _arrow_float(column)
+        column = _arrow_float(table.column(name))
         values[name] = column.to_numpy()
         state[name] = column.is_null().to_numpy().astype(np.uint8) if column.null_count else None
-    keys = None
-    if source.key_column:
-        keys = pl.Series(table.column(source.key_column).combine_chunks()).cast(pl.String).str.strip_chars(BLANKS)
-    factors = table.column(source.factor_column).to_numpy() if source.factor_column else None
-    return Columns(time_us, time_ok, is_utc, values, state, keys, factors, lines, {})
+    keys, zones = (_texts(table.column(c).combine_chunks()) if c else None
+                   for c in (source.key_column, source.zone_column))
+    factors = _arrow_float(table.column(source.factor_column)).to_numpy() if source.factor_column else None
+    return Columns(time_us, time_ok, is_utc, values, state, keys, factors, lines, {}, zones)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """True for texts in all their forms; Polars writes large ones, pandas dictionaries."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _texts(column: pa.Array) -> pl.Series:
+    return pl.Series(column).cast(pl.String).str.strip_chars(BLANKS)
 
 
 def _arrow_float(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Numbers and booleans of a Parquet file as floats; anything else raises LayoutError."""
+    if column.type == pa.float64():
+        return column
     try:
         if pa.types.is_boolean(column.type):
             column = column.cast(pa.int8())
@@ -162,6 +177,8 @@ def _arrow_times(
     times: pa.Array, style: str
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
     ok = np.ones(len(times), bool) if times.null_count == 0 else ~times.is_null().to_numpy(zero_copy_only=False)
+    if pa.types.is_date(times.type):
+        times = times.cast(pa.timestamp("ms")) if pa.types.is_date64(times.type) else times.cast(pa.timestamp("us"))
     if pa.types.is_timestamp(times.type):
         utc = times.type.tz is not None
         if times.type.unit != "us":
@@ -173,9 +190,24 @@ def _arrow_times(
     try:
         seconds = times.cast(pa.float64()).to_numpy(zero_copy_only=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        msg = f"the time column is of type {times.type}; allowed are timestamps, or numbers with an epoch format"
+        msg = (
+            f"the time column is of type {times.type}; allowed are timestamps, dates, texts, or numbers with an epoch "
+            f"format"
+        )
         raise LayoutError(msg) from error
+    if style not in {"epoch_s", "epoch_ms"}:
+        raise _numbers_for_times(times.type, style, seconds[ok])
     return epoch_us(seconds, style, ok)
+
+
+def _numbers_for_times(kind: pa.DataType, style: str, numbers: NDArray[np.float64]) -> LayoutError:
+    """The error of a time column that holds numbers while the settings say nothing of an epoch."""
+    guess = "epoch_ms" if len(numbers) and abs(float(numbers[0])) > MOST_SECONDS else "epoch_s"
+    first = f", the first is {numbers[0]:.0f}" if len(numbers) else ""
+    return LayoutError(
+        f"time_format = {style!r}, but the time column holds numbers ({kind}{first}); allowed for numbers: epoch_s, "
+        f'epoch_ms; it looks like time_format = "{guess}"'
+    )
 
 
 def _read_lenient(data: bytes, layout: Layout, lines: Lines) -> Columns:
@@ -185,7 +217,8 @@ def _read_lenient(data: bytes, layout: Layout, lines: Lines) -> Columns:
     broken: dict[int, str] = {}
     width = len(layout.columns)
     index = {c: i for i, c in reversed(list(enumerate(layout.columns)))}
-    needed = {source.time_column, *layout.value_columns, source.key_column, source.factor_column} - {None}
+    extra = {source.key_column, source.factor_column, source.zone_column} - {None}
+    needed = {source.time_column, *layout.value_columns, *extra}
     fields: dict[str, list[str]] = {str(c): [] for c in needed}
     for i, row in enumerate(rows):
         if len(row) != width:
@@ -202,8 +235,9 @@ def _read_lenient(data: bytes, layout: Layout, lines: Lines) -> Columns:
     factors = None
     if source.factor_column:
         factors, _ = parse_numbers(pl.Series(fields[source.factor_column], dtype=pl.String), source.decimal)
-    keys = pl.Series(fields[source.key_column], dtype=pl.String) if source.key_column else None
-    return Columns(time_us, time_ok, is_utc, values, state, keys, factors, lines, broken)
+    keys, zones = (pl.Series(fields[c], dtype=pl.String) if c else None
+                   for c in (source.key_column, source.zone_column))
+    return Columns(time_us, time_ok, is_utc, values, state, keys, factors, lines, broken, zones)
 
 
 def _decode_lines(data: bytes, encoding: str) -> tuple[list[str], set[int]]:
@@ -229,7 +263,7 @@ def read_parquet(data: bytes, layout: Layout) -> Columns:
     """Read a whole Parquet file into columns."""
     source = layout.source
     wanted = [source.time_column, *layout.value_columns]
-    wanted += [c for c in (source.key_column, source.factor_column) if c]
+    wanted += [c for c in (source.key_column, source.factor_column, source.zone_column) if c]
     try:
         table = pq.read_table(pa.BufferReader(data), columns=list(dict.fromkeys(wanted)))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:

@@ -1,6 +1,6 @@
 """From columns to readings: times in UTC, values in the signal's unit, and every refused row with its reason.
 
-The reasons are named in `REASONS`; a row is counted once per signal, as read, and either accepted or rejected.
+The reasons are named in `reasons.py`; a row is counted once per signal, as read, and either accepted or rejected.
 Duplicates and conflicts are not known here: they need all rows of a signal. Next: `merge.py`.
 """
 
@@ -10,31 +10,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from energy_pipeline.compute import zones
 from energy_pipeline.compute.layout import Layout, Target
 from energy_pipeline.compute.lines import Lines
 from energy_pipeline.compute.reader import Columns
+from energy_pipeline.compute.reasons import CODES
+from energy_pipeline.compute.row_times import utc_times
+from energy_pipeline.compute.zones import NOTHING_BEFORE, Before
 
-REASONS = {
-    "unparsable_time": "the time could not be read",
-    "nonexistent_local_time": "the local time falls into the hour that spring skips",
-    "ambiguous_local_time": "the local time falls into the repeated hour and nothing tells which pass it is",
-    "out_of_time_range": "earlier than first_month, or more than a day ahead of the clock",
-    "midnight_label": "a row at 00:00 carries the date of the day that it ends (setting `midnight` moves it)",
-    "missing_value": "the value is empty",
-    "unparsable_value": "the value is not a number",
-    "not_finite": "the value is NaN or infinite",
-    "sentinel": "the value is one that means `no value`",
-    "out_of_range": "the value lies outside the signal's range",
-    "wrong_field_count": "the row has more or fewer fields than the header",
-    "bad_encoding": "the row is not text in the file's encoding",
-    "conflict": "another reading of the same signal and time has a smaller value",
-}
-_CODES = ["", *REASONS]
 REJECT_SCHEMA = {
     "signal": pl.String, "line": pl.Int64, "ts": pl.Int64, "value": pl.Float64, "raw": pl.String, "reason": pl.String,
 }
-FAR_US = 3 * zones.DAY  # further outside the allowed times than this, no zone has to be asked
 
 
 @dataclass
@@ -56,16 +41,20 @@ class SignalRows:
 
 @dataclass
 class ParsedChunk:
-    """All signals of one chunk with the rejected rows and what the next chunk of a grown file must know."""
+    """All signals of one chunk with the rejected rows and what the next chunk of a grown file must know.
+
+    `unnamed` counts the rows of a long file per key that no rule names, `torn` those whose key cannot be read.
+    """
 
     signals: dict[str, SignalRows]
     rejects: pl.DataFrame
-    end_local_us: int | None
-    end_ts_us: int | None
+    end: Before
+    unnamed: dict[str, int]
+    torn: int = 0
 
 
 def interpret(
-    columns: Columns, layout: Layout, limits_us: tuple[int, int], previous: tuple[int, int] | None = None
+    columns: Columns, layout: Layout, limits_us: tuple[int, int], previous: Before = NOTHING_BEFORE
 ) -> ParsedChunk:
     """Turn the columns of one chunk into readings and rejected rows.
 
@@ -73,11 +62,11 @@ def interpret(
         columns: as read, in file order.
         layout: the plan of the file.
         limits_us: earliest and latest allowed time [µs, UTC]; rows outside are `out_of_time_range`.
-        previous: wall clock and UTC [µs] of the row before this chunk, where the file has grown.
+        previous: the rows before this chunk, where the file has grown.
     """
-    utc, codes = _utc_times(columns, layout, limits_us, previous)
+    utc, codes, end = utc_times(columns, layout, limits_us, previous)
     for row, reason in columns.broken.items():
-        codes[row] = _CODES.index(reason)
+        codes[row] = CODES.index(reason)
     clean_time = not codes.any()
     signals: dict[str, SignalRows] = {}
     rejects: list[pl.DataFrame] = []
@@ -86,98 +75,14 @@ def interpret(
         signals[target.signal] = rows
         if refused is not None:
             rejects.append(refused)
-    if columns.keys is not None and columns.broken:
-        rejects.append(_nameless(columns, layout, utc, codes))
+    torn, unnamed = 0, {}
+    if columns.keys is not None:
+        unnamed = _unnamed(columns, layout)
+        if columns.broken:
+            rejects.append(_nameless(columns, layout, utc, codes))
+            torn = len(rejects[-1])
     frame = pl.concat(rejects) if rejects else pl.DataFrame(schema=REJECT_SCHEMA)
-    good = np.flatnonzero(codes == 0)
-    if len(good) == 0:
-        return ParsedChunk(signals, frame, None, None)
-    last = int(good[-1])
-    # The context of the next append is the clock as written, before an end label is moved to the start.
-    return ParsedChunk(signals, frame, int(columns.time_us[last]), int(utc[last]) + _label_shift(layout))
-
-
-def _label_shift(layout: Layout) -> int:
-    source = layout.source
-    return round(source.interval_s * zones.SECOND) if source.label == "end" and source.interval_s is not None else 0
-
-
-def _utc_times(
-    columns: Columns, layout: Layout, limits_us: tuple[int, int], previous: tuple[int, int] | None
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    codes = np.zeros(len(columns), np.uint8)
-    codes[~columns.time_ok] = _CODES.index("unparsable_time")
-    times = columns.time_us
-    if layout.source.midnight != "as_written":
-        times = _midnight(times, columns, layout, codes, previous)
-    low, high = limits_us
-    earliest, latest = _ends(times)
-    near = times
-    if earliest < low - FAR_US or latest > high + FAR_US:
-        near = np.clip(times, low - FAR_US, high + FAR_US)
-    utc = near
-    naive = columns.time_ok & ~columns.is_utc
-    if naive.all():
-        utc, status = zones.local_to_utc(near, layout.zone, previous)
-        _mark_zone(codes, status)
-    elif naive.any():
-        utc = near.copy()
-        part, status = zones.local_to_utc(near[naive], layout.zone, previous)
-        utc[naive] = part
-        full = np.zeros(len(columns), np.uint8)
-        full[naive] = status
-        _mark_zone(codes, full)
-    if near is not times:
-        utc = utc + (times - near)
-    if shift := _label_shift(layout):
-        utc = utc - shift
-    earliest, latest = _ends(utc)
-    if earliest < low or latest > high:
-        codes[((utc < low) | (utc > high)) & (codes == 0)] = _CODES.index("out_of_time_range")
-    return utc, codes
-
-
-def _ends(times: NDArray[np.int64]) -> tuple[int, int]:
-    """Smallest and largest, (0, 0) of none: two passes that need no memory, where a mask of all rows would."""
-    return (int(times.min()), int(times.max())) if len(times) else (0, 0)
-
-
-def _mark_zone(codes: NDArray[np.uint8], status: NDArray[np.uint8]) -> None:
-    if status.any():
-        codes[(status == zones.NONEXISTENT) & (codes == 0)] = _CODES.index("nonexistent_local_time")
-        codes[(status == zones.AMBIGUOUS) & (codes == 0)] = _CODES.index("ambiguous_local_time")
-
-
-def _midnight(
-    times: NDArray[np.int64], columns: Columns, layout: Layout, codes: NDArray[np.uint8],
-    previous: tuple[int, int] | None,
-) -> NDArray[np.int64]:
-    """Find rows at 00:00 that carry the date of the day they end, and move or refuse them as the settings say.
-
-    Such a row follows a later time of its own day and is followed by the next day: the file jumps back by more than
-    half a day and then forward by more than one. Each row is judged by its neighbours alone, so that the rest of a
-    grown file is judged as the whole would be.
-    """
-    if len(times) == 0:
-        return times
-    back = np.flatnonzero(times[1:] - times[:-1] <= -zones.DAY // 2) + 1
-    if previous is not None and times[0] - previous[0] <= -zones.DAY // 2:
-        back = np.concatenate([[0], back])
-    found = back[(times[back] % zones.DAY == 0) & columns.time_ok[back]]
-    if len(found) == 0:
-        return times
-    first_before = times[0] if previous is None else previous[0]
-    before = times[found] - np.where(found > 0, times[found - 1], first_before)
-    following = np.where(found + 1 < len(times), times[np.minimum(found + 1, len(times) - 1)], times[found] + zones.DAY)
-    wrong = found[(before > -zones.DAY) & (following - times[found] >= zones.DAY)]
-    if len(wrong) == 0:
-        return times
-    if layout.source.midnight == "next_day":
-        moved = times.copy()
-        moved[wrong] += zones.DAY
-        return moved
-    codes[wrong] = _CODES.index("midnight_label")
-    return times
+    return ParsedChunk(signals, frame, end, unnamed, torn)
 
 
 def _signal_rows(
@@ -205,7 +110,7 @@ def _signal_rows(
         if len(stored) and not (low <= stored.min() and stored.max() <= high):  # NaN is neither
             verdict = np.zeros(len(values), np.uint8) if verdict is None else verdict
             outside = (stored < low) | (stored > high)
-            verdict[outside & (verdict == 0)] = _CODES.index("out_of_range")
+            verdict[outside & (verdict == 0)] = CODES.index("out_of_range")
     if verdict is None:
         return SignalRows(target, utc, stored, rows, columns.lines, len(utc), 0), None
     keep = verdict == 0
@@ -216,6 +121,18 @@ def _signal_rows(
     )
     refused = _refused(target, bad, source_rows, utc, stored, verdict, columns) if len(bad) else None
     return kept, refused
+
+
+def _unnamed(columns: Columns, layout: Layout) -> dict[str, int]:
+    """Rows per key that no rule names, the most frequent first; torn rows are counted by `_nameless`."""
+    keys = columns.keys
+    if keys is None or len(keys) == 0:
+        return {}
+    other = ~keys.is_in([t.column for t in layout.targets]).fill_null(False)
+    if columns.broken:
+        other &= pl.Series(~_broken(columns))
+    counts = keys.filter(other).fill_null("").value_counts(sort=True, name="rows")
+    return {str(key): int(rows) for key, rows in counts.iter_rows()}
 
 
 def _nameless(
@@ -245,7 +162,7 @@ def _judge(
         nonlocal verdict
         if mask.any():
             verdict = np.zeros(len(values), np.uint8) if verdict is None else verdict
-            verdict[mask & (verdict == 0)] = _CODES.index(reason)
+            verdict[mask & (verdict == 0)] = CODES.index(reason)
 
     if state is not None:
         mark(state == 1, "missing_value")
@@ -268,8 +185,8 @@ def _refused(
 ) -> pl.DataFrame:
     rows = source_rows[bad]
     time_known = columns.time_ok[rows] & ~np.isin(
-        verdict[bad], [_CODES.index("nonexistent_local_time"), _CODES.index("ambiguous_local_time"),
-                       _CODES.index("midnight_label")]
+        verdict[bad], [CODES.index("nonexistent_local_time"), CODES.index("ambiguous_local_time"),
+                       CODES.index("midnight_label")]
     )
     finite = np.isfinite(stored[bad])
     return pl.DataFrame(
@@ -279,7 +196,7 @@ def _refused(
             "ts": [int(t) if known else None for t, known in zip(utc[bad], time_known, strict=True)],
             "value": [float(v) if ok else None for v, ok in zip(stored[bad], finite, strict=True)],
             "raw": [columns.lines.text(int(r)) for r in rows],
-            "reason": [_CODES[c] for c in verdict[bad]],
+            "reason": [CODES[c] for c in verdict[bad]],
         },
         schema=REJECT_SCHEMA,
     )

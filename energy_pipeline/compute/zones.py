@@ -27,6 +27,22 @@ Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Before:
+    """What is known of the rows just before a chunk of a grown file.
+
+    `clocks` are the wall clocks of at most `CONTEXT_ROWS` naive rows in file order [µs] and `utc` the instant of the
+    last of them; `written` is the time of the last readable row of any kind, as it stands in the file.
+    """
+
+    clocks: tuple[int, ...] = ()
+    utc: int | None = None
+    written: int | None = None
+
+
+NOTHING_BEFORE = Before()
+
+
+@dataclass(frozen=True)
 class Transition:
     """A change of offset at the UTC instant `at` from `before` to `after` [µs]."""
 
@@ -86,14 +102,14 @@ def transitions(zone: ZoneInfo, start: int, end: int) -> list[Transition]:
 
 
 def local_to_utc(
-    local: Int, zone: ZoneInfo, previous: tuple[int, int] | None = None
+    local: Int, zone: ZoneInfo, previous: Before = NOTHING_BEFORE
 ) -> tuple[Int, NDArray[np.uint8]]:
     """Turn local wall-clock times, in file order, into UTC.
 
     Args:
         local: wall clock [µs], in the order of the file; need not be sorted.
         zone: the zone of the clock.
-        previous: wall clock and UTC of the row just before the first one, for the rest of a grown file.
+        previous: the rows just before the first one, for the rest of a grown file.
 
     Returns:
         UTC [µs] and a status per row: OK, NONEXISTENT (inside the hour that spring skips) or AMBIGUOUS (inside the
@@ -137,31 +153,39 @@ def _rows_between(local: Int, one: int, other: int, in_order: bool) -> Int:
 
 
 def first_open_row(local: Int, zone: ZoneInfo) -> int:
-    """Return where the rows begin that end a file inside a repeated hour; their number where it does not end so.
+    """Return where the rows begin whose pass through a repeated hour may only be seen from what is written next.
 
-    Which pass these rows belong to may only be seen from what is written next.
+    That is every visit to the hour with fewer rows behind it than tell the cadence; the number of rows where there is
+    none. `local` are the last wall clocks of a file, in its order.
     """
-    if len(local) == 0:
+    stop = len(local)
+    if stop == 0:
         return 0
-    last = int(local[-1])
-    for change in transitions(zone, last - 2 * DAY, last + 2 * DAY):
-        if change.at + change.after <= last < change.at + change.before:
-            outside = np.flatnonzero((local < change.at + change.after) | (local >= change.at + change.before))
-            return int(outside[-1]) + 1 if len(outside) else 0
-    return len(local)
+    inside = np.zeros(stop, bool)
+    for change in transitions(zone, int(local.min()) - 2 * DAY, int(local.max()) + 2 * DAY):
+        if change.after < change.before:
+            inside |= (local >= change.at + change.after) & (local < change.at + change.before)
+    rows = np.flatnonzero(inside)
+    while len(rows) and int(rows[-1]) + CONTEXT_ROWS >= stop:
+        begins = np.flatnonzero(np.diff(rows) > 1)
+        begin = int(begins[-1]) + 1 if len(begins) else 0
+        stop, rows = int(rows[begin]), rows[:begin]
+    return stop
 
 
 def _resolve_repeated(
     local: Int, utc: Int, status: NDArray[np.uint8], change: Transition, inside: Int,
-    previous: tuple[int, int] | None,
+    previous: Before,
 ) -> None:
     """Decide for the rows inside a repeated hour which pass they belong to, and write UTC and status in place."""
     # One visit of the file to the hour = one run of neighbouring rows; each visit is judged by itself.
     for run in np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1):
         start, stop = int(run[0]), int(run[-1]) + 1
-        before = int(utc[start - 1]) if start > 0 else (previous[1] if previous else None)
+        before = int(utc[start - 1]) if start > 0 else previous.utc
         after = int(utc[stop]) if stop < len(local) else None
-        cadence = _cadence(local[max(0, start - CONTEXT_ROWS) : stop + CONTEXT_ROWS])
+        around = local[max(0, start - CONTEXT_ROWS) : stop + CONTEXT_ROWS]
+        missing = previous.clocks[start - CONTEXT_ROWS :] if start < CONTEXT_ROWS else ()
+        cadence = _cadence(np.concatenate([np.array(missing, np.int64), around]) if missing else around)
         # Neighbours further than a day away say nothing about which pass a row belongs to.
         first, second = _price_passes(
             local[start:stop], change, cadence, _near(before, change.at), _near(after, change.at)

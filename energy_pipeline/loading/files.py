@@ -9,18 +9,18 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from energy_pipeline.compute.layout import Layout, LayoutError, resolve_layout, split_header
+from energy_pipeline.compute.layout import IntervalLengthError, Layout, LayoutError, resolve_layout, split_header
 from energy_pipeline.compute.lines import is_blank
-from energy_pipeline.compute.reader import Columns, parquet_columns, read_csv_chunk, read_parquet
+from energy_pipeline.compute.reader import parquet_columns, read_csv_chunk, read_parquet
+from energy_pipeline.compute.row_times import settled_rows
 from energy_pipeline.compute.rows import ParsedChunk, interpret
-from energy_pipeline.compute.zones import first_open_row
-from energy_pipeline.loading.plan import HOUR_OPEN_S, YOUNG_S, FileWork
+from energy_pipeline.compute.zones import DAY, NOTHING_BEFORE, SECOND
+from energy_pipeline.loading.plan import HOUR_OPEN_S, LAST_LINE, OPEN_END, YOUNG_S, FileWork
 from energy_pipeline.resources.raw_files import RawFile, head_digest, open_bytes, tail_digest
 from energy_pipeline.settings import Settings, Source
 
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 HEADER_BYTES = 256 * 1024
-OPEN_ROWS = 20_000  # more rows than two hours at one a second hold
 
 
 class HeaderPendingError(LayoutError):
@@ -56,23 +56,36 @@ class FileResult:
 def peek_layout(file: RawFile, context: ReadContext) -> Layout | LayoutError | None:
     """Return the plan of a file by its header, the reason why it cannot be read, or None for an empty file."""
     try:
+        head = open_bytes(file) if file.is_whole or file.is_parquet else open_bytes(file, 0, HEADER_BYTES)
         if file.is_parquet:
-            return resolve_layout(
-                parquet_columns(open_bytes(file)), file.source, context.zone, context.settings.signal
-            )
-        head = open_bytes(file) if file.is_whole else open_bytes(file, 0, HEADER_BYTES)
+            body = head
+            return resolve_layout(parquet_columns(head), file.source, context.zone, context.settings.signal)
         if b"\n" not in head and _is_young(file, context) and not file.is_whole:
             msg = "the header line is not complete yet"
             raise HeaderPendingError(msg)
         source = _source_as_read(head, file.source)
-        line, _, _ = _split_off_header(_plain(head, file.source), source)
+        line, body, _ = _split_off_header(_plain(head, file.source), source)
         if line is None:
             return None
         return resolve_layout(split_header(line, source), source, context.zone, context.settings.signal)
+    except IntervalLengthError as error:
+        return LayoutError(f"{error}{_steps_of(body, error.layout, is_parquet=file.is_parquet)}")
     except LayoutError as error:
         return error
     except OSError as error:
         return LayoutError(f"cannot read {file.path}: {error.strerror}; check its permissions")
+
+
+def _steps_of(body: bytes, layout: Layout, *, is_parquet: bool) -> str:
+    """How far apart the first rows of a file stand, as the end of a sentence."""
+    columns = read_parquet(body, layout) if is_parquet else read_csv_chunk(body, layout, 1)
+    steps = np.diff(columns.time_us[columns.time_ok])
+    steps = steps[(steps > 0) & (steps < DAY)]
+    if len(steps) == 0:
+        return ""
+    found, counts = np.unique(steps, return_counts=True)
+    usual = f"{found[counts.argmax()] / SECOND:g}"
+    return f'; its rows are {usual} s apart ({counts.max()} of {len(steps)} steps): if that is so, interval_s = {usual}'
 
 
 def read_file(work: FileWork, layout: Layout, context: ReadContext) -> FileResult:
@@ -121,7 +134,8 @@ def _read_csv(work: FileWork, layout: Layout, context: ReadContext) -> FileResul
     raw = open_bytes(file, work.start, None if file.is_whole else file.size)
     # The rest of a grown file has no mark of its own: what looks like one there is a broken row.
     data = raw if work.start else _plain(raw, file.source)
-    recoded = data is not raw
+    # Neither can be continued at a byte: rows that name their zone are judged beside all others of that zone.
+    recoded = data is not raw or layout.source.zone_column is not None
     pending = False
     if not data.endswith(b"\n") and not file.is_whole and _is_young(file, context):
         pending = True
@@ -129,15 +143,14 @@ def _read_csv(work: FileWork, layout: Layout, context: ReadContext) -> FileResul
     body, first_line = data, (entry.lines_read + 1 if entry else 1)
     if work.start == 0:
         _, body, first_line = _split_off_header(data, layout.source)
-    previous = None
-    if entry is not None and entry.end_local_us is not None and entry.end_ts_us is not None:
-        previous = (entry.end_local_us, entry.end_ts_us)
+    previous = entry.end if entry is not None else NOTHING_BEFORE
     columns = read_csv_chunk(body, layout, first_line)
-    reason = "the last line is not complete yet" if pending else None
+    reason = LAST_LINE if pending else None
     if not recoded and not file.is_whole and file.age_s(context.now_s) < HOUR_OPEN_S:
-        kept = _before_open_hour(columns, layout, context)
-        if kept < len(body):
-            pending, reason = True, "the file ends inside a repeated hour; what follows tells which pass it is"
+        rows = settled_rows(columns, layout, context.limits_us, previous)
+        if rows < len(columns):
+            kept = columns.lines.start(rows)
+            pending, reason = True, OPEN_END
             data, body = data[: len(data) - len(body) + kept], body[:kept]
             columns = read_csv_chunk(body, layout, first_line)
     lines = first_line - 1 + columns.lines.ends
@@ -151,16 +164,6 @@ def _read_csv(work: FileWork, layout: Layout, context: ReadContext) -> FileResul
         chunk = interpret(columns, layout, context.limits_us, previous)
     status = "pending" if pending else "read"
     return _with_digests(FileResult(work, status, reason, layout, chunk, end, lines, len(body)))
-
-
-def _before_open_hour(columns: Columns, layout: Layout, context: ReadContext) -> int:
-    """Bytes before the rows that end a chunk inside a repeated hour; all of them where it does not end so."""
-    times = columns.time_us[-OPEN_ROWS:]
-    usable = columns.time_ok[-OPEN_ROWS:] & ~columns.is_utc[-OPEN_ROWS:]
-    usable &= (times >= context.limits_us[0]) & (times <= context.limits_us[1])
-    rows = np.flatnonzero(usable) + len(columns) - len(times)
-    first = first_open_row(columns.time_us[rows], layout.zone)
-    return len(columns.lines.data) if first == len(rows) else columns.lines.start(int(rows[first]))
 
 
 def _with_digests(result: FileResult) -> FileResult:

@@ -13,6 +13,7 @@ import polars as pl
 from energy_pipeline.compute.layout import Target
 from energy_pipeline.loading.files import FileResult
 from energy_pipeline.loading.plan import LoadPlan
+from energy_pipeline.loading.problems import unnamed_keys
 from energy_pipeline.schemas.ingest import SIGNALS, SOURCE_FILES
 
 META_DEVICE, META_LOAD, META_FILES, META_SIGNALS = (
@@ -82,13 +83,17 @@ class Ledger:
             "lines_read": result.lines_read, "settings_digest": settings_digest,
         }
         nothing = {"rows_read": 0, "rows_rejected": 0, "first_ts": None, "last_ts": None,
-                   "end_local_us": None, "end_ts": None}
+                   "end_local_us": None, "end_ts": None, "end_clocks": None}
         known = self.files.get(file.path, {}) if result.work.entry is not None else {}
         rows: dict[str | None, dict[str, object]] = {}
         for target in result.layout.targets if result.layout else ():
             row = {**nothing, **known.get(target.signal, {}), **common, "signal": target.signal}
             self._add_chunk(row, result, target.signal)
             rows[target.signal] = row
+        if result.layout is not None and result.chunk is not None and (
+            None in known or result.chunk.unnamed or result.chunk.torn
+        ):
+            rows[None] = self._of_no_signal({**nothing, **known.get(None, {}), **common, "signal": None}, result)
         if result.layout is None and known:  # the rest could not be read: what was read before still stands
             keep = {"read_bytes", "lines_read", "head_digest", "tail_digest"}
             rows = {s: {**row, **{k: v for k, v in common.items() if k not in keep}} for s, row in known.items()}
@@ -96,12 +101,24 @@ class Ledger:
             rows[None] = {**nothing, **common, "signal": None}
         self.files[file.path] = rows
 
+    def _of_no_signal(self, row: dict[str, object], result: FileResult) -> dict[str, object]:
+        """Rows of a long file that belong to no signal: counted, so that nothing is lost without a word."""
+        chunk = result.chunk
+        if chunk is None or result.layout is None:
+            return row
+        self._add_chunk(row, result, "")
+        row["rows_read"] = int(row["rows_read"]) + sum(chunk.unnamed.values()) + chunk.torn  # type: ignore[call-overload]
+        row["rows_rejected"] = int(row["rows_rejected"]) + chunk.torn  # type: ignore[call-overload]
+        if chunk.unnamed and row["reason"] is None:
+            row["reason"] = unnamed_keys(chunk, result.layout)
+        return row
+
     def _add_chunk(self, row: dict[str, object], result: FileResult, signal: str) -> None:
         chunk = result.chunk
         if chunk is None:
             return
-        if chunk.end_ts_us is not None:
-            row["end_local_us"], row["end_ts"] = chunk.end_local_us, chunk.end_ts_us
+        row["end_local_us"], row["end_ts"] = chunk.end.written, chunk.end.utc
+        row["end_clocks"] = " ".join(map(str, chunk.end.clocks))
         part = chunk.signals.get(signal)
         if part is None:
             return

@@ -26,11 +26,9 @@ from energy_pipeline.loading.attempts import Attempts, guarded
 from energy_pipeline.loading.commit import LoadCommit, repair_ledger, write_ledger
 from energy_pipeline.loading.due_months import DueMonths, MonthIndex, neighbours, not_ignored
 from energy_pipeline.loading.events import NOTHING, events_are_current, judge_events, stored_rows
-from energy_pipeline.loading.ledger import (
-    Ledger,
-    SignalAccount,
-)
+from energy_pipeline.loading.ledger import Ledger, SignalAccount
 from energy_pipeline.loading.plan import FileWork, LoadPlan, ledger_entries, plan_load
+from energy_pipeline.loading.problems import file_problems
 from energy_pipeline.loading.spool import Spool
 from energy_pipeline.memory import give_back
 from energy_pipeline.parallel import ordered_map
@@ -205,6 +203,7 @@ class _Load:
         self.report.bytes_parsed += result.bytes_parsed
         if result.status in {"unreadable", "empty"}:
             self.report.problems.append(f"{result.work.file.path}: {result.reason}")
+        self.report.problems += file_problems(result)
         if result.chunk is not None and len(result.chunk.rejects):
             path = pl.lit(result.work.file.path).alias("path")
             self.out.refused.append(result.chunk.rejects.with_columns(path))

@@ -5,13 +5,17 @@ from all their files. Nothing is parsed here. Next: `load.py` carries a plan out
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import polars as pl
 
+from energy_pipeline.compute.zones import Before
 from energy_pipeline.resources.raw_files import RawFile, head_digest, open_bytes, tail_digest
 
 YOUNG_S = 5.0
-HOUR_OPEN_S = 3 * 3600.0  # a file that ends inside a repeated hour is waited for until that hour is over
+LAST_LINE = "the last line is not complete yet"
+OPEN_END = "the last rows are understood by what follows them: a repeated hour, or a row at midnight"
+HOUR_OPEN_S = 3 * 3600.0  # so long is waited for what tells the times of a file's last rows
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,9 @@ class LedgerEntry:
     read_bytes: int
     lines_read: int
     signals: tuple[str, ...]
-    end_local_us: int | None
-    end_ts_us: int | None
+    end: Before
     settings: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,17 @@ def ledger_entries(ledger: pl.DataFrame) -> dict[str, LedgerEntry]:
             continue
         entries[row["path"]] = LedgerEntry(
             row["path"], row["status"], row["size_bytes"], row["mtime_ns"], row["head_digest"], row["tail_digest"],
-            row["read_bytes"], row["lines_read"], signals, row["end_local_us"], row["end_ts"], row["settings_digest"],
+            row["read_bytes"], row["lines_read"], signals, _end_of(row), row["settings_digest"], row["reason"],
         )
     return entries
+
+
+def _end_of(row: dict[str, Any]) -> Before:
+    """What the ledger remembers of a file's last rows; earlier versions kept the last one alone."""
+    written, utc = row["end_local_us"], row["end_ts"]
+    if row["end_clocks"] is not None:
+        return Before(tuple(int(c) for c in row["end_clocks"].split()), utc, written)
+    return Before((), utc, written) if written is None else Before((written,), utc, written)
 
 
 def plan_load(
@@ -116,12 +128,7 @@ def _pending_is_due(file: RawFile, entry: LedgerEntry, now_s: float) -> bool:
     """True where the unread end of an unchanged file will get no better by waiting."""
     if entry.status != "pending" or file.age_s(now_s) < YOUNG_S:
         return False
-    if file.age_s(now_s) >= HOUR_OPEN_S:
-        return True
-    try:
-        return open_bytes(file, file.size - 1, file.size) != b"\n"  # a complete line waits for its hour to end
-    except OSError:
-        return False
+    return entry.reason != OPEN_END or file.age_s(now_s) >= HOUR_OPEN_S
 
 
 def _changed(file: RawFile, entry: LedgerEntry) -> bool:

@@ -77,6 +77,8 @@ def discover(settings: Settings) -> Discovery:
             continue
         for file, device, home in _walk(label, root, settings, found):
             homes.setdefault(device, {}).setdefault(home, []).append(file)
+    read = {f.source.name for folders in homes.values() for files in folders.values() for f in files}
+    found.problems += _idle_sources(settings, read) if homes or found.ignored else []
     for device, folders in sorted(homes.items()):
         if not re.match(NAME, device):
             message = (
@@ -95,6 +97,19 @@ def discover(settings: Settings) -> Discovery:
     return found
 
 
+def _idle_sources(settings: Settings, read: set[str]) -> list[Problem]:
+    """Blocks that describe no file: their files are read by another description, or not at all."""
+    problems = []
+    for source in settings.source:
+        if source.name not in read:
+            message = (
+                f"source {source.name!r}: glob = {source.glob!r} matches no file below {', '.join(settings.roots)} that "
+                f"an earlier block does not take; it is compared, with case, with the path below a data root"
+            )
+            problems.append(Problem(f"source {source.name}", message))
+    return problems
+
+
 def _labelled_roots(roots: tuple[str, ...]) -> list[tuple[str, Path]]:
     """Give each root a short name of its own, which stands in front of its files in the ledger."""
     labelled: list[tuple[str, Path]] = []
@@ -111,7 +126,7 @@ def _labelled_roots(roots: tuple[str, ...]) -> list[tuple[str, Path]]:
 def _walk(label: str, root: Path, settings: Settings, found: Discovery) -> list[tuple[RawFile, str, str]]:
     files = []
     for folder, subfolders, names in os.walk(root, followlinks=True):
-        subfolders[:] = sorted(s for s in subfolders if not s.startswith("."))
+        subfolders[:] = sorted(s for s in subfolders if not s.startswith(".") and not _leads_back(Path(folder) / s))
         for name in sorted(names):
             location = Path(folder) / name
             relative = location.relative_to(root).as_posix()
@@ -131,6 +146,11 @@ def _walk(label: str, root: Path, settings: Settings, found: Discovery) -> list[
             home = f"source {source.name}" if source.device else str(parent)
             files.append((file, device, home))
     return files
+
+
+def _leads_back(folder: Path) -> bool:
+    """True for a link to a folder that it lies in: what is below it has been seen already, and would never end."""
+    return folder.is_symlink() and folder.resolve() in {parent.resolve() for parent in folder.parents}
 
 
 def _source_of(relative: str, sources: tuple[Source, ...]) -> Source | None:

@@ -5,7 +5,7 @@ What is not: any computation. Next: `site.py`; `signals.py` for the dictionary o
 same in words.
 """
 
-from energy_pipeline.settings.base import NAME, SettingsError
+from energy_pipeline.settings.base import NAME, SettingsError, is_zone
 from energy_pipeline.settings.battery import BatterySettings
 from energy_pipeline.settings.load import load_settings
 from energy_pipeline.settings.meters import MeterSettings, Tariff, TariffWindow
@@ -14,5 +14,6 @@ from energy_pipeline.settings.sources import ColumnRule, SignalRule, Source
 
 __all__ = [
     "COMPUTE_VERSION", "NAME", "BatterySettings", "ColumnRule", "Device", "EventRule", "MeterSettings",
-    "OperationSettings", "Settings", "SettingsError", "SignalRule", "Source", "Tariff", "TariffWindow", "load_settings",
+    "OperationSettings", "Settings", "SettingsError", "SignalRule", "Source", "Tariff", "TariffWindow", "is_zone",
+    "load_settings",
 ]

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from energy_pipeline.settings.base import Model
+from energy_pipeline.settings.base import Limits, Model
 
 
 class BatterySettings(Model):
@@ -15,7 +15,7 @@ class BatterySettings(Model):
     nameplate_kwh: float = Field(233.0, gt=0, description="assumed energy [kWh]; shown as assumed")
     full_median_cell_v: float | None = Field(None, gt=0, description="median cell of a qualified charge [V]; LFP 3.38")
     empty_cell_v: float | None = Field(None, gt=0, description="lowest cell of an empty end [V]; LFP 3.00")
-    sat_window_v: tuple[float, float] | None = Field(None, description="SAT voltages outside are refused [V]")
+    sat_window_v: Limits | None = Field(None, description="SAT voltages outside are refused [V]")
     min_current_a: float = Field(1.0, gt=0, description="below this |current| is rest [A]")
     min_current_c: float = Field(0.01, gt=0, description="below this C-rate is rest [1/h]")
     delta_offset_mv_per_year: float = Field(3.0, gt=0)
@@ -144,6 +144,17 @@ class BatterySettings(Model):
     evidence_min_days: int = Field(20, ge=5, description="days before the clock is judged by temperature")
     schedule_days: int = Field(21, ge=7, description="days before and after a night of change that are compared")
     schedule_min_days: int = Field(6, ge=3, description="days with a first charge needed on either side")
+
+    @model_validator(mode="after")
+    def _empty_below_full(self) -> "BatterySettings":
+        empty, full = self.voltage("empty_cell_v"), self.voltage("full_median_cell_v")
+        if empty >= full:
+            msg = (
+                f"empty_cell_v = {empty:g} must be smaller than full_median_cell_v = {full:g} "
+                f"(what is not set is the default of chemistry = {self.chemistry!r})"
+            )
+            raise ValueError(msg)
+        return self
 
     def voltage(self, name: str) -> float:
         """Return `full_median_cell_v` or `empty_cell_v`, from the settings or the chemistry's default [V]."""

@@ -6,10 +6,11 @@ Next: `site.py`, what is filled.
 import os
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from energy_pipeline.settings.base import SettingsError
 from energy_pipeline.settings.site import OperationSettings, Settings
@@ -81,5 +82,26 @@ def _explain(error: ValidationError, path: object) -> str:
         found = e.get("input")
         if "webhook" in key or (isinstance(found, Mapping) and "webhook" in found):
             found = "(not shown: an address may hold a secret)"
-        lines.append(f"  {key}: found {found!r}; {e['msg']}")
+        message = _unknown_key(e["loc"]) if e["type"] == "extra_forbidden" else e["msg"]
+        lines.append(f"  {key}: found {found!r}; {message}")
     return "\n".join(lines)
+
+
+def _unknown_key(location: tuple[int | str, ...]) -> str:
+    """Which keys the block has that holds a key nobody knows, and the one that looks most like it."""
+    model: type[BaseModel] | None = Settings
+    for part in location[:-1]:
+        if isinstance(part, str) and model is not None:
+            model = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
+    if model is None:
+        return "no such key"
+    name, allowed = str(location[-1]), sorted(model.model_fields)
+    near = get_close_matches(name, allowed, 1)
+    return f"no such key{f'; did you mean {near[0]}?' if near else ''} allowed: {', '.join(allowed)}"
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The block of settings that a field holds, alone, in a tuple, or as one of several."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((m for a in get_args(annotation) if (m := _model_in(a)) is not None), None)

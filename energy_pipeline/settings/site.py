@@ -6,6 +6,7 @@ Next: `load.py`, which fills it; `work.py`, which compares the digests.
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from functools import cache
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -113,6 +114,14 @@ class Settings(Model):
     event: tuple[EventRule, ...] = ()
     storage_options: Mapping[str, str] = Field(default_factory=dict, description="options of an object store")
 
+    @field_validator("first_month")
+    @classmethod
+    def _since_epoch(cls, value: str) -> str:
+        if value < "1970-01":
+            msg = f"{value!r} is too early; allowed are months from 1970-01 on, as times count from there"
+            raise ValueError(msg)
+        return value
+
     @field_validator("levels")
     @classmethod
     def _levels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -146,6 +155,19 @@ class Settings(Model):
             f"{', '.join(n for n in known if n != d.name) or 'none yet, since no other device has files'}; "
             f"without it the battery has no figures at the site meter"
             for d in self.device if d.site_meter is not None and d.name in known and d.site_meter not in known
+        ]
+
+    def unknown_devices(self, devices: Iterable[str]) -> list[str]:
+        """Return a sentence per `[[device]]` and `[[event]]` that names none of the devices with files or tables."""
+        known = sorted(devices)
+        allowed = ", ".join(known) or "none yet, since no device has files"
+        names = [("[[device]]", d.name, "until then the device that is meant has the zone and thresholds of the site")
+                 for d in self.device]
+        names += [("[[event]]", e.device, "the decision is not used") for e in self.event]
+        return [
+            f'{block}: found "{name}"; no device has this name; allowed: {allowed}'
+            + (f'; did you mean "{near[0]}"?' if (near := get_close_matches(name, known, 1)) else "") + f"; {effect}"
+            for block, name, effect in dict.fromkeys(names) if name not in known
         ]
 
     def tariff_of(self, device: str) -> Tariff | None:

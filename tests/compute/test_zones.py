@@ -17,6 +17,7 @@ from energy_pipeline.compute.zones import (
     NONEXISTENT,
     OK,
     SECOND,
+    Before,
     bucket_starts,
     day_start,
     first_open_row,
@@ -201,7 +202,7 @@ def test_the_rest_of_a_grown_file_goes_on_from_the_row_before():
     change = autumn(BERLIN)
     utc = np.arange(change.at - HOUR, change.at + 2 * HOUR, 5 * MINUTE, dtype=np.int64)
     local = local_of(utc, BERLIN)
-    previous = (int(local[0]) - 5 * MINUTE, int(utc[0]) - 5 * MINUTE)
+    previous = Before((int(local[0]) - 5 * MINUTE,), int(utc[0]) - 5 * MINUTE, int(local[0]) - 5 * MINUTE)
     back, status = local_to_utc(local, BERLIN, previous)
     assert (status == OK).all()
     assert (back == utc).all()
@@ -219,7 +220,11 @@ def test_rows_far_away_in_the_file_do_not_disturb_the_hour():
 def test_the_open_part_of_a_file_starts_with_the_unfinished_hour():
     assert first_open_row(clock("01:50:00", "02:00:00", "02:10:00"), BERLIN) == 1
     assert first_open_row(clock("01:50:00", "02:00:00", "02:50:00", "02:00:00"), BERLIN) == 1
-    assert first_open_row(clock("01:50:00", "02:00:00", "02:10:00", "03:00:00"), BERLIN) == 4
+    behind = [f"03:{m}:00" for m in range(10, 18)]
+    assert first_open_row(clock("01:50:00", "02:00:00", "02:10:00", *behind[:7]), BERLIN) == 1
+    assert first_open_row(clock("01:50:00", "02:00:00", "02:10:00", *behind), BERLIN) == 11
+    late = clock("01:50:00", "02:00:00", "02:10:00", *behind[:3], "02:20:00", *behind[3:])
+    assert first_open_row(late, BERLIN) == 1
     assert first_open_row(clock("02:10:00", day="2024-06-01"), BERLIN) == 1
     assert first_open_row(clock(), BERLIN) == 0
 

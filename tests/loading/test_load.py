@@ -310,52 +310,6 @@ def test_a_later_midnight_row_out_of_order_is_kept_when_a_day_is_appended(site):
     assert plant.readings().height == 147
 
 
-def test_end_labels_and_growth_use_the_clock_of_the_file(site):
-    toml = '[[source]]\nname = "e"\nglob = "m1/*.csv"\nlabel = "end"\ninterval_s = 7200.0\n'
-    rows = [("2024-10-27 01:30:00", 1), ("2024-10-27 02:00:00", 2)]
-    more = [("2024-10-27 02:30:00", 3), ("2024-10-27 02:00:00", 4), ("2024-10-27 02:30:00", 5),
-            ("2024-10-27 03:00:00", 6)]
-    plant = site({"m1/com_ap.csv": csv_text("com_ap", rows)}, toml)
-    plant.load()
-    plant.write("m1/com_ap.csv", csv_text("com_ap", more, header=False), append=True)
-    plant.load()
-    whole = site({"m1/com_ap.csv": csv_text("com_ap", [*rows, *more])}, toml)
-    whole.load()
-    assert_same_tables(plant.tables(resolution=False), whole.tables(resolution=False))
-    assert whole.readings()["value"].to_list() == [1, 2, 3, 4, 5, 6]
-
-
-AUTUMN = [("2024-10-27 01:30:00", 1), ("2024-10-27 02:00:00", 2), ("2024-10-27 02:30:00", 3),
-          ("2024-10-27 02:00:00", 4), ("2024-10-27 02:30:00", 5), ("2024-10-27 03:00:00", 6),
-          ("2024-10-27 03:30:00", 7)]
-
-
-@pytest.mark.parametrize("rows", [AUTUMN, AUTUMN[:3] + AUTUMN[5:], [AUTUMN[0], *AUTUMN[3:]]])
-def test_a_file_that_grows_row_by_row_through_the_repeated_hour_is_read_as_the_whole(site, rows):
-    whole = site({"m1/com_ap.csv": csv_text("com_ap", rows)})
-    whole.load()
-    grown = site({"m1/com_ap.csv": csv_text("com_ap", rows[:1])})
-    for row in rows[1:]:
-        grown.load()
-        assert grown.load().load == 0
-        grown.write("m1/com_ap.csv", csv_text("com_ap", [row], header=False), append=True)
-    grown.load()
-    assert_same_tables(grown.tables(resolution=False), whole.tables(resolution=False))
-    assert_closed(grown)
-    assert whole.readings().height == (7 if len(rows) == 7 else whole.readings().height)
-
-
-def test_a_file_that_ends_for_good_inside_the_repeated_hour_is_read_three_hours_later(site):
-    plant = site({"m1/com_ap.csv": csv_text("com_ap", AUTUMN[:5])})
-    plant.load()
-    assert plant.lake.read("source_files")["status"].to_list() == ["pending"]
-    assert plant.readings()["value"].to_list() == [1]
-    plant.load(now_s=NOW_S + 3 * 3600)
-    assert plant.readings()["value"].to_list() == [1, 2, 3, 4, 5]
-    assert plant.load(now_s=NOW_S + 3 * 3600).load == 0
-    assert_closed(plant)
-
-
 def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(site, monkeypatch):
     plant = site({"m1/com_ap.csv": DAY_1})
     plant.load()

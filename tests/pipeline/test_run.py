@@ -170,7 +170,11 @@ def test_the_command_ends_with_a_summary_and_then_with_nothing_to_do(plant: Path
     [
         ('zone = "Europe/Berlín"', ["zone", "Europe/Berlín", "IANA"]),
         ("max_hold_s = -1", ["max_hold_s", "-1", "greater than 0"]),
-        ("colour = 1", ["colour", "Extra inputs are not permitted"]),
+        ("colour = 1", ["colour", "no such key", "allowed: battery", "zone"]),
+        ("[[source]]\nname = 's'\nglob = '*'\nseperator = ';'", ["source.0.seperator", "did you mean separator?"]),
+        ("[[source]]\nname = 's'\nglob = '*'\ncolumns = [{ colum = 'a', signal = 'b' }]",
+         ["source.0.columns.0.colum", "did you mean column?"]),
+        ("[battery]\nnameplate = 3", ["battery.nameplate", "did you mean nameplate_ah?"]),
         ("roots = [", ["not valid TOML"]),
     ],
 )

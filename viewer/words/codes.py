@@ -61,7 +61,6 @@ _OWN: dict[str, tuple[str, str]] = {
     "file.empty": ("leer", "empty"),
     "file.unreadable": ("nicht lesbar", "unreadable"),
     "file.vanished": ("verschwunden", "vanished"),
-    "file.renamed": ("umbenannt", "renamed"),
     "event.dip": ("Einbruch", "dip"),
     "event.spike": ("Ausreißer", "spike"),
     "event.rollover": ("Überlauf", "rollover"),

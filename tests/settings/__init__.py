@@ -1,0 +1,1 @@
+"""Settings: what is wrong is said before anything is read."""
