@@ -99,7 +99,7 @@ DEVICE_TABLES: tuple[tuple[str, Callable[..., pl.DataFrame], tuple[str, ...]], .
     ("battery_energy", build_battery_energy, ("battery_days", "resolution_1d", SITE_METER)),
     ("auxiliary_fit", build_auxiliary_fit, ("battery_energy",)),
     ("alarm_events", build_alarm_events, ("alarm_spans",)),
-    ("device_evidence", build_device_evidence, ("charge_cycles", "battery_days")),
+    ("device_evidence", build_device_evidence, ("charge_cycles", "battery_days", "sat_voltage", "capacity")),
 )
 
 

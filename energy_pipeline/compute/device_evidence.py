@@ -1,9 +1,9 @@
-"""`device_evidence`: what the data say about the sign of the current and the zone of the clock, beside what is set.
+"""`device_evidence`: what the data say about sign, clock and nameplate, beside what is set.
 
 The zone of a naive clock cannot be measured from one battery alone; two things betray it: the outside temperature is
 highest in the afternoon of the place, and a schedule in summer time jumps on nights of change against a clock without.
-Nothing is corrected here: the settings decide (`battery.current_sign`, `device.zone`). Words: `verdict_texts.py`.
-Next: `doctor/clock.py`, which judges the nights of change in files.
+Nothing is corrected here: the settings decide (`battery.current_sign`, `device.zone`, `battery.nameplate_ah`). Words:
+`verdict_texts.py`. Next: `nameplate_evidence.py`; `doctor/clock.py`, which judges the nights of change in files.
 """
 
 from datetime import date, timedelta
@@ -16,6 +16,7 @@ import polars as pl
 from energy_pipeline.compute import zones
 from energy_pipeline.compute.battery_series import Float, Int
 from energy_pipeline.compute.context import DeviceContext
+from energy_pipeline.compute.nameplate_evidence import nameplate
 from energy_pipeline.schemas.battery_energy import DEVICE_EVIDENCE
 
 FITS, CONTRADICTS, CANNOT = "fits", "contradicts", "cannot_tell"
@@ -26,13 +27,16 @@ CANDIDATES = ("Europe/Berlin", "Europe/London", "America/New_York", "Australia/S
 Row = dict[str, Any]
 
 
-def build_device_evidence(ctx: DeviceContext, charge_cycles: pl.DataFrame, battery_days: pl.DataFrame) -> pl.DataFrame:
-    """Build the rows of evidence of a battery: signs of current and inverter power, and the zone by two methods."""
+def build_device_evidence(
+    ctx: DeviceContext, charge_cycles: pl.DataFrame, battery_days: pl.DataFrame,
+    sat_voltage: pl.DataFrame | None = None, capacity: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Build the rows of evidence of a battery: signs of current and inverter power, zone by two methods, nameplate."""
     if charge_cycles.is_empty() and battery_days.is_empty():
         return DEVICE_EVIDENCE.empty()
     rows = [
         current_sign(ctx, charge_cycles), power_sign(ctx, battery_days), zone_by_temperature(ctx, battery_days),
-        zone_by_schedule(ctx, charge_cycles),
+        zone_by_schedule(ctx, charge_cycles), nameplate(ctx, charge_cycles, sat_voltage, capacity),
     ]
     schema = {k: v for k, v in DEVICE_EVIDENCE.polars_schema.items() if k != "device"}
     return DEVICE_EVIDENCE.conform(

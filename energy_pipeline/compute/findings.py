@@ -5,9 +5,11 @@ exactly and returns the failing rows. Next: `checks/__init__.py`.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
+
+from energy_pipeline.schemas import Table
 
 SUM_TOLERANCE = 1e-9
 
@@ -140,13 +142,14 @@ def implausible_health(capacity: pl.DataFrame) -> Finding:
 
 
 def contradicted_settings(device_evidence: pl.DataFrame) -> Finding:
-    """Signs and zones that the data contradict."""
+    """Signs, zones and nameplates that the data contradict."""
     failed = device_evidence.filter(pl.col("verdict") == "contradicts").select(
         "topic", "method", "declared", "found", "estimate", "low", "high", "unit", "n", "reason"
     )
     return Finding(
-        failed, len(device_evidence), "sign of the current and zone of the clock as the data show them",
-        "set `zone` of the device or `battery.current_sign` in the settings, or have the recorder's clock set right",
+        failed, len(device_evidence), "signs, zone of the clock and nameplate as the data show them",
+        "set `zone` of the device, `battery.current_sign` or `battery.nameplate_ah` in the settings, or have the "
+        "recorder's clock set right",
     )
 
 
@@ -199,4 +202,74 @@ def unfinished_files(files: pl.DataFrame) -> Finding:
     return Finding(
         failed, files["path"].n_unique(), "every file of the device is read or empty",
         "read the reason; describe the file by a [[source]] block, or put it back",
+    )
+
+
+def rows_unlike_schema(rows: pl.LazyFrame, table: Table) -> Finding:
+    """Columns that are missing, unknown or of another type, and per column the rows with null or out of its bounds.
+
+    The rules are those of the table's pandera schema, asked of the stored rows as one aggregation, so that a table of
+    a hundred million rows is not brought into memory.
+
+    Args:
+        rows: rows as they are stored; months are told apart where the table has them.
+        table: what they have to be.
+    """
+    found, wanted = rows.collect_schema(), table.polars_schema
+    shape = [(c, f"missing, wanted {t}") for c, t in wanted.items() if c not in found]
+    shape += [(c, f"unknown, found {t}") for c, t in found.items() if c not in wanted]
+    shape += [(c, f"type {found[c]}, wanted {t}") for c, t in wanted.items() if c in found and found[c] != t]
+    sound = {c for c, t in wanted.items() if found.get(c) == t}
+    broken: list[tuple[str, str, pl.Expr]] = []
+    for column in (c for c in table.columns if c.name in sound):
+        value = pl.col(column.name)
+        broken += [] if column.nullable else [(column.name, "null", value.is_null())]
+        broken += [] if column.ge is None else [(column.name, f"below {column.ge:g}", ~(value >= column.ge))]
+        broken += [] if column.le is None else [(column.name, f"above {column.le:g}", ~(value <= column.le))]
+    month = pl.col("month") if "month" in found and "month" in table.partition_by else pl.lit(None, pl.String)
+    counts = rows.group_by(month.alias("month")).agg(
+        pl.len().cast(pl.Int64).alias("rows"),
+        *(bad.sum().cast(pl.Int64).alias(str(k)) for k, (_, _, bad) in enumerate(broken)),
+    ).sort("month").collect()
+    failed = [
+        (one["month"], column, rule, one["rows"]) for one in counts.iter_rows(named=True) for column, rule in shape
+    ] + [
+        (one["month"], column, rule, one[str(k)])
+        for one in counts.iter_rows(named=True) for k, (column, rule, _) in enumerate(broken) if one[str(k)]
+    ]
+    names = {"month": pl.String, "column": pl.String, "rule": pl.String, "rows": pl.Int64}
+    frame = pl.DataFrame(failed, schema=names, orient="row")
+    return Finding(
+        frame if "month" in table.partition_by else frame.drop("month"), int(counts["rows"].sum()),
+        "columns, types, nulls and bounds as the table's schema says (docs/tables.md)",
+        f"{table.name} was changed by hand or by another version: materialise it again (what ingest writes: read the "
+        f"device again)",
+    )
+
+
+def overdue_readings(
+    last: datetime | None, newest: datetime | None, now: datetime, limits_h: tuple[float, float], archive_days: float
+) -> Finding:
+    """The last reading of a device where it is older than the limits: `late`, then `overdue`.
+
+    Args:
+        last: last reading of the device; None where it has none.
+        newest: last reading of all devices. Where even that is older than `archive_days`, nothing is expected.
+        now: the present time.
+        limits_h: ages that are late and overdue [h].
+        archive_days: age of an archive [days].
+    """
+    late, overdue = (timedelta(hours=h) for h in limits_h)
+    expected = last is not None and newest is not None and now - newest <= timedelta(days=archive_days)
+    state = None
+    if expected and last is not None:
+        state = "overdue" if now - last > overdue else "late" if now - last > late else None
+    failed = pl.DataFrame(
+        [(last, state)] if state else [], schema={"last_ts": pl.Datetime("us", "UTC"), "state": pl.String}, orient="row"
+    )
+    return Finding(
+        failed, int(expected),
+        f"a reading within {limits_h[0]:g} h, overdue after {limits_h[1]:g} h; not asked of an archive, whose newest "
+        f"reading is older than {archive_days:g} days",
+        "look whether the logger runs and its files still arrive in the data root",
     )

@@ -89,7 +89,8 @@ def _start(s: FitSeries, t: Float, days: Sequence[date], battery: BatterySetting
     elif span < battery.verdict_min_span_days:
         reason = "short_span"
     return {
-        "level": s.grade, "pack": s.pack, "cell": s.cell, "signal": s.signal, "quantity": s.quantity, "n_days": n, "span_days": span,
+        "level": s.grade, "pack": s.pack, "cell": s.cell, "signal": s.signal, "quantity": s.quantity, "n_days": n,
+        "span_days": span,
         "days_left_out": s.left_out,
         "first_day": days[s.rows[0]] if n else None, "last_day": days[s.rows[-1]] if n else None,
         "intercepts": s.levels if n else None, "verdict": INSUFFICIENT, "preliminary": False, "reason": reason,

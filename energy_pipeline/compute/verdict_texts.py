@@ -246,8 +246,28 @@ EVIDENCE = {
         "Umstellungsnächte von {found}: {n}. Der Beginn der ersten Ladung springt dort um {estimate:+.1f} h.",
         "Nights of change of {found}: {n}. The start of the first charge jumps there by {estimate:+.1f} h.",
     ),
+    "nameplate.anchors": Text(
+        "gemessene Kapazität gegen Nennkapazität", "measured capacity against nameplate",
+        "Zwischen Spannungsankern fließen {found} je 100 Punkte Ladezustand, eingestellt sind {declared}: "
+        "Verhältnis {estimate:.3f} ({low:.3f} bis {high:.3f}) aus {n} Wegen.",
+        "Between voltage anchors {found} flow per 100 points of state of charge, the settings say {declared}: "
+        "ratio {estimate:.3f} ({low:.3f} to {high:.3f}) from {n} ways.",
+    ),
+    "nameplate.anchors_only": Text(
+        "gemessene Kapazität gegen Nennkapazität", "measured capacity against nameplate",
+        "Zwischen Spannungsankern fließen {found}, eingestellt sind {declared}: Verhältnis {estimate:.3f} "
+        "({low:.3f} bis {high:.3f}) aus {n} Wegen. Weniger kann auch heißen, dass die Anker nicht die ganze Zelle "
+        "umfassen.",
+        "Between voltage anchors {found} flow, the settings say {declared}: ratio {estimate:.3f} ({low:.3f} to "
+        "{high:.3f}) from {n} ways. Less may also mean that the anchors do not span the whole cell.",
+    ),
 }
 EVIDENCE_REASONS = {
+    "few_anchored": Text("zu wenige Wege zwischen Spannungsankern", "too few ways between voltage anchors"),
+    "less_than_nameplate": Text(
+        "Entweder stimmt die Nennkapazität der Einstellungen nicht, oder so viel fehlte der Batterie schon am Anfang",
+        "either the nameplate of the settings is wrong, or the battery lacked as much from the start",
+    ),
     "no_current": Text("kein Strom gemessen", "no current measured"),
     "no_soc": Text("kein Ladezustand gemessen", "no state of charge measured"),
     "no_inverter_power": Text("keine Leistung des Umrichters gemessen", "no power of the inverter measured"),

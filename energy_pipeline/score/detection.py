@@ -91,5 +91,7 @@ def tables_until(ctx: DeviceContext, tables: Tables, day: date) -> dict[str, pl.
     known["resistance_trends"] = build_resistance_trends(ctx, known["resistance"])
     known["battery_energy"] = build_battery_energy(ctx, known["battery_days"], daily)
     known["alarm_events"] = build_alarm_events(ctx, known["alarm_spans"])
-    known["device_evidence"] = build_device_evidence(ctx, cycles, known["battery_days"])
+    known["device_evidence"] = build_device_evidence(
+        ctx, cycles, known["battery_days"], known["sat_voltage"], known["capacity"]
+    )
     return known

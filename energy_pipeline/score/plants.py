@@ -22,6 +22,7 @@ from energy_pipeline.score.detection import detection_days
 from energy_pipeline.score.plant_score import score_plant
 from energy_pipeline.twin import faults as f
 from energy_pipeline.twin.make import make_plant
+from energy_pipeline.twin.noise import CLASSES
 from energy_pipeline.twin.plan import PlantPlan
 
 Row = dict[str, Any]
@@ -34,6 +35,7 @@ def plans(seed: int = 7) -> dict[str, PlantPlan]:
     base = PlantPlan(
         packs=2, cells_per_pack=16, meters=0, days=300, start=date(2024, 1, 1), cell_period_s=600,
         cell_fast_period_s=60, fast_below_v=3.15, fast_above_v=3.38, state_period_s=60, outside_sensor=True, seed=seed,
+        noise=CLASSES,
     )
     return {
         "healthy": replace(base, name="healthy", days=365, meters=2, register_period_s=900, seed=seed + 1),
@@ -61,7 +63,7 @@ def plans(seed: int = 7) -> dict[str, PlantPlan]:
             faults=(f.PartialCharges(80, 110), f.CurrentSignFlipped(0), f.WrongNameplate(310.0)),
         ),
         "clock": replace(
-            base, name="clock", days=240, seed=seed + 6, faults=(f.ZoneWrongHours(7.0), f.CurrentSignFlipped(120)),
+            base, name="clock", days=240, seed=seed + 6, faults=(f.ZoneWrongHours(7.0), f.CurrentSignFlipped(105)),
         ),
     }
 

@@ -1,7 +1,6 @@
 """Simulated systems at the level of `sat_daily`: offsets with the noise of real cells, and planted truth.
 
-Noise classes after measurements on real systems: white 1–2 mV plus a slow part of 0.4–3.5 mV that is correlated over 35
-to 40 days, and two control classes (white 4.5 mV; AR(1) 0.5). All seeded; 1 mV quantum. Next: `statistical.py`.
+The classes of noise are those of `twin/noise.py`. All seeded; 1 mV quantum. Next: `statistical.py`.
 """
 
 from collections.abc import Mapping
@@ -17,31 +16,11 @@ from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.schemas.battery import SAT_DAILY
 from energy_pipeline.schemas.ingest import SIGNALS
 from energy_pipeline.settings import BatterySettings, MeterSettings
+from energy_pipeline.twin.noise import CLASSES, NoiseClass
 
 Float = NDArray[np.float64]
 START = date(2024, 1, 1)
 DAYS_PER_YEAR = 365.25
-
-
-@dataclass(frozen=True)
-class NoiseClass:
-    """Noise of a cell's offset: white and slow standard deviation [mV], correlation time [d], share of cells."""
-
-    name: str
-    white_mv: float
-    slow_mv: float
-    tau_days: float
-    share: float
-
-
-CLASSES = (
-    NoiseClass("quiet", 1.5, 0.4, 35.0, 0.30),
-    NoiseClass("mild", 1.5, 1.5, 35.0, 0.30),
-    NoiseClass("slow", 2.0, 3.0, 40.0, 0.15),
-    NoiseClass("hard", 1.5, 3.5, 40.0, 0.10),
-    NoiseClass("white", 4.5, 0.0, 1.0, 0.10),
-    NoiseClass("ar1", 0.0, 4.5, 1.0 / np.log(2.0), 0.05),
-)
 
 
 @dataclass(frozen=True)

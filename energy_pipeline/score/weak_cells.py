@@ -5,6 +5,7 @@ at rest as sensors give them, and the pipeline's own `build_cell_health` judges.
 would take hours. Next: `plants.py`, which goes through files.
 """
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ from energy_pipeline.score.statistical import binomial_interval
 from energy_pipeline.settings import BatterySettings, MeterSettings
 from energy_pipeline.twin.cells import CellBank, CellState, make_cells
 from energy_pipeline.twin.faults import WeakCapacity
+from energy_pipeline.twin.noise import CLASSES
 from energy_pipeline.twin.operation import Trajectory, run_system
 from energy_pipeline.twin.plan import PlantPlan
 
@@ -62,11 +64,13 @@ def score_weak_cells(
 
 def _plan(rng: np.random.Generator, fraction: float, days: int) -> tuple[PlantPlan, set[tuple[int, int]]]:
     """Return a plan with weak cells at random places."""
-    base = PlantPlan(days=days, meters=0, seed=int(rng.integers(1, 2**31)), two_cycles_until_day=days // 2)
+    base = PlantPlan(
+        days=days, meters=0, seed=int(rng.integers(1, 2**31)), two_cycles_until_day=days // 2, noise=CLASSES
+    )
     cells = rng.choice(base.cells, PER_SYSTEM, replace=False)
     bad = {(1 + int(k) // base.cells_per_pack, 1 + int(k) % base.cells_per_pack) for k in cells}
     planted = tuple(WeakCapacity(p, c, fraction) for p, c in sorted(bad))
-    return PlantPlan(days=days, meters=0, seed=base.seed, two_cycles_until_day=days // 2, faults=planted), bad
+    return replace(base, faults=planted), bad
 
 
 def cell_ends_of(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from energy_pipeline.twin import faults as f
+from energy_pipeline.twin.noise import NoiseClass
 from energy_pipeline.twin.plan import DAY_S, MONTH_S, YEAR_S, PlantPlan
 
 Array = NDArray[np.float64]
@@ -128,14 +129,25 @@ def cell_index(plan: PlantPlan, pack: int, cell: int) -> int:
     return (pack - 1) * plan.cells_per_pack + cell - 1
 
 
+def noise_of_cells(plan: PlantPlan, system: int) -> list[NoiseClass]:
+    """Return the class of noise of each cell in file order; drawn from the plan's seed alone, so that truth can tell."""
+    if not plan.noise:
+        return [NoiseClass("plan", plan.white_mv, plan.slow_mv, plan.slow_days, 1.0)] * plan.cells
+    share = np.array([c.share for c in plan.noise])
+    drawn = np.random.default_rng([plan.seed, 3000, system]).choice(len(share), plan.cells, p=share / share.sum())
+    return [plan.noise[k] for k in drawn]
+
+
 def _offsets(plan: PlantPlan, system: int, rng: np.random.Generator) -> Array:
     """Offsets per half day and cell [mV]: static, white, slow wander, and what is planted."""
     slots, n = 2 * plan.days + 2, plan.cells
+    noise = noise_of_cells(plan, system)
+    white_mv, slow_mv, tau = (np.array([getattr(c, a) for c in noise]) for a in ("white_mv", "slow_mv", "tau_days"))
     static = plan.offset_spread_mv * np.clip(rng.standard_normal(n), -2.2, 2.2)
-    white = plan.white_mv * np.clip(rng.standard_normal((slots, n)), -3, 3)
+    white = white_mv * np.clip(rng.standard_normal((slots, n)), -3, 3)
     slow = np.empty((slots, n))
-    keep = np.exp(-0.5 / plan.slow_days)
-    shocks = plan.slow_mv * rng.standard_normal((slots, n))
+    keep = np.exp(-0.5 / tau)
+    shocks = slow_mv * rng.standard_normal((slots, n))
     slow[0] = shocks[0]
     for k in range(1, slots):
         slow[k] = keep * slow[k - 1] + np.sqrt(1 - keep**2) * shocks[k]

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from energy_pipeline.twin.faults import Fault, MissingDays, RegimeStep, of_kind
+from energy_pipeline.twin.noise import NoiseClass
 
 DAY_S = 86_400
 YEAR_S = 365.25 * DAY_S
@@ -18,7 +19,10 @@ SYSTEM_NAMES = ("ZHPESS232A230002", "ZHPESS232A230003", "ZHPESS232A230007")
 
 @dataclass(frozen=True)
 class PlantPlan:
-    """A plant to be made; periods in seconds, voltages in volt unless the name says mV."""
+    """A plant to be made; periods in seconds, voltages in volt unless the name says mV.
+
+    With `noise`, each cell draws one of these classes; else all have `white_mv`, `slow_mv` and `slow_days`.
+    """
 
     name: str = "custom"
     start: date = date(2024, 1, 1)
@@ -49,9 +53,10 @@ class PlantPlan:
     capacity_spread: float = 0.003
     resistance_spread: float = 0.04
     offset_spread_mv: float = 1.5
-    white_mv: float = 0.7
+    white_mv: float = 1.0
     slow_mv: float = 0.4
     slow_days: float = 35.0
+    noise: tuple[NoiseClass, ...] = ()
     common_noise_mv: float = 0.7
     fade_percent_per_year: float = 0.0
     soh_percent_per_year: float = 0.0

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from energy_pipeline.twin.cells import cell_index
+from energy_pipeline.twin.cells import cell_index, noise_of_cells
 from energy_pipeline.twin.extra_signals import CLIMATE_STEP_S, auxiliary_kw
 from energy_pipeline.twin.faults import DriftingOffset, SensorOffsetStep, of_kind
 from energy_pipeline.twin.files import Clock
@@ -79,6 +79,7 @@ def _cells(s: System) -> list[dict[str, Any]]:
     step = np.zeros(plan.cells)
     for x in of_kind(plan.faults, SensorOffsetStep, s.number):
         step[cell_index(plan, x.pack, x.cell)] += x.mv
+    noise = noise_of_cells(plan, s.number)
     centre = np.median(bank.offset_mv, axis=1, keepdims=True)
     mean = (bank.offset_mv - centre).mean(axis=0)
     return [
@@ -88,6 +89,7 @@ def _cells(s: System) -> list[dict[str, Any]]:
             "resistance_factor": round(float(bank.resistance[c]), 5),
             "offset_mean_mv": round(float(mean[c]), 4),
             "offset_mv_per_year": float(drift[c]), "offset_step_mv": float(step[c]),
+            "noise": noise[c].name,
         }
         for c in range(plan.cells)
     ]  # fmt: skip

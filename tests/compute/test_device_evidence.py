@@ -10,14 +10,17 @@ import pytest
 from plants import START, Charger, context, microseconds, signals_table
 
 from energy_pipeline.compute.battery_days import build_battery_days
+from energy_pipeline.compute.capacity import build_capacity
 from energy_pipeline.compute.charge_cycles import build_charge_cycles
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.device_evidence import build_device_evidence
 from energy_pipeline.compute.findings import contradicted_settings
+from energy_pipeline.compute.sat_voltage import build_sat_voltage
 from energy_pipeline.compute.verdict_texts import evidence_text
 from energy_pipeline.schemas.battery import CHARGE_CYCLES
 from energy_pipeline.schemas.battery_energy import DEVICE_EVIDENCE
 from energy_pipeline.schemas.battery_parts import BATTERY_DAYS
+from energy_pipeline.schemas.resolution import RESOLUTIONS
 from energy_pipeline.settings import BatterySettings
 
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
@@ -155,10 +158,50 @@ def test_every_row_has_a_sentence_in_both_languages() -> None:
     plant = Charger(days=4)
     cycles = build_charge_cycles(plant.ctx, "2024-03", plant.readings())
     table = build_device_evidence(plant.ctx, cycles, BATTERY_DAYS.empty())
-    assert len(table) == 4
+    assert len(table) == 5
     for row in [*table.to_dicts(), clock(7.0)]:
         for language in ("de", "en"):
             assert len(evidence_text(row, language)) > 10
     assert "100.0%" in evidence_text(table.row(by_predicate=pl.col("topic") == "current_sign", named=True), "en")
     empty = build_device_evidence(plant.ctx, CHARGE_CYCLES.empty(), BATTERY_DAYS.empty())
     assert empty.schema == DEVICE_EVIDENCE.polars_schema
+
+
+def measured(nameplate_ah: float, capacity_ah: float = 280.0, with_soc: bool = True) -> dict[str, object]:
+    plant = Charger(days=14, soc_low=2.0, capacity_ah=capacity_ah, with_soc=with_soc,
+                    battery=BatterySettings(nameplate_ah=nameplate_ah))
+    readings = plant.readings()
+    cycles = build_charge_cycles(plant.ctx, "2024-03", readings)
+    sat = build_sat_voltage(plant.ctx, "2024-03", readings, cycles)
+    capacity = build_capacity(plant.ctx, cycles, sat, RESOLUTIONS["1d"].empty())
+    table = build_device_evidence(plant.ctx, cycles, BATTERY_DAYS.empty(), sat, capacity)
+    row = table.filter(pl.col("topic") == "nameplate").to_dicts()[0]
+    assert contradicted_settings(table).passed == (row["verdict"] != "contradicts")
+    for language in ("de", "en"):
+        assert f"{nameplate_ah:g} Ah" in evidence_text(row, language) or row["verdict"] == "cannot_tell"
+    return row
+
+
+@pytest.mark.parametrize(("declared", "verdict"), [(280.0, "fits"), (288.0, "fits"), (310.0, "contradicts"),
+                                                   (250.0, "contradicts")])
+def test_a_nameplate_that_the_cells_do_not_have_is_contradicted_by_the_charge_between_anchors(
+    declared: float, verdict: str
+) -> None:
+    row = measured(declared)
+    assert (row["verdict"], row["found"]) == (verdict, "280 Ah")
+    assert row["estimate"] == pytest.approx(280.0 / declared, rel=5e-3)
+    assert row["low"] <= row["estimate"] <= row["high"]
+
+
+def test_without_soc_less_than_the_nameplate_proves_nothing_and_more_does() -> None:
+    assert measured(310.0, with_soc=False)["verdict"] == "fits"
+    row = measured(240.0, with_soc=False)
+    assert (row["verdict"], row["method"]) == ("contradicts", "anchors_only")
+    assert row["estimate"] == pytest.approx(0.95 * 280 / 240, rel=0.01)
+
+
+def test_few_anchored_ways_say_nothing_about_the_nameplate() -> None:
+    plant = Charger(days=3, soc_low=2.0, battery=BatterySettings(nameplate_ah=400.0))
+    cycles = build_charge_cycles(plant.ctx, "2024-03", plant.readings())
+    row = evidence(plant.ctx, cycles, BATTERY_DAYS.empty(), "nameplate", "anchors")
+    assert (row["verdict"], row["reason"]) == ("cannot_tell", "few_anchored")

@@ -87,3 +87,36 @@ def test_totals_are_judged_by_their_targets_and_not_over_a_gap() -> None:
     assert [score([], t)["round_trip_dc"]["found"] for t in (good, bad)] == [True, False]
     gap = {"kind": "missing_days", "from_day": 10, "days": 5, "system": 0}
     assert score([gap], good)["efc_ah"]["found"] is None
+
+
+def test_the_worst_window_of_a_round_trip_is_judged_and_not_their_median() -> None:
+    day = {"efc_ah": 100.0}
+    rows = pl.concat([one(CAPACITY, **day, round_trip_percent=v) for v in (97.0, 97.1, 96.9, 87.0)])
+    row = score([], tables(capacity=rows))["round_trip_dc"]
+    assert (row["found"], row["estimate"]) == (False, 87.0)
+
+
+def test_faults_count_as_found_only_by_the_finding_that_names_them() -> None:
+    place = {"pack": 1, "cell": 9}
+    rising = {"kind": "rising_resistance", **place, "percent_per_year": 60.0, "system": 0}
+    leaking = {"kind": "self_discharge", **place, "percent_per_month": 0.15, "system": 0}
+    days = one(SAT_DAILY, day=date(2024, 1, 1))
+    other = tables(cell_health=one(CELL_HEALTH, **place, finding="offset_rising", verdict="rising"), sat_daily=days)
+    assert score([rising, leaking], other)["rising_resistance"]["found"] is False
+    assert score([rising, leaking], other)["self_discharge"]["found"] is False
+    high = tables(cell_health=one(CELL_HEALTH, **place, finding="resistance_high"), sat_daily=days)
+    assert score([rising], high)["rising_resistance"]["found"] is True
+    falls = tables(cell_health=one(CELL_HEALTH, **place, finding="outlier", verdict="falling"), sat_daily=days)
+    assert score([leaking], falls)["self_discharge"]["found"] is True
+
+
+def test_a_wrong_nameplate_is_found_by_the_evidence_alone() -> None:
+    fault = {"kind": "wrong_nameplate", "nameplate_ah": 310.0}
+    says = {"topic": "nameplate", "method": "anchors", "estimate": 0.92}
+    seen = tables(device_evidence=one(DEVICE_EVIDENCE, **says, verdict="contradicts"))
+    unseen = tables(device_evidence=one(DEVICE_EVIDENCE, **says, verdict="fits"),
+                    capacity=one(CAPACITY, q_soc_ah=285.0))
+    assert score([fault], seen)["wrong_nameplate"]["found"] is True
+    assert score([fault], unseen)["wrong_nameplate"]["found"] is False
+    assert score([fault], seen)["contradictions_without_a_fault"]["found"] is True
+    assert score([], seen)["contradictions_without_a_fault"]["found"] is False
