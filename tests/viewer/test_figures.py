@@ -1,6 +1,8 @@
 """Figures on screen equal the tables; planted faults of the battery are where they were put."""
 
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from zipfile import ZipFile
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -161,3 +163,14 @@ def test_downloads_hold_the_values_unrounded() -> None:
     frame = pl.DataFrame({"Tag": ["2025-01-01"], "kWh": [1.23456789012]})
     assert b"1.23456789012" in csv_bytes(frame)
     assert excel_bytes(frame, "a/b")[:2] == b"PK"
+
+
+def test_text_that_looks_like_a_formula_or_a_link_stays_text_in_excel_and_as_it_is_in_csv() -> None:
+    texts = ["=1+1", "+49", "-x", "@a", "http://x.example", "2024"]
+    frame = pl.DataFrame({"raw": texts})
+    with ZipFile(BytesIO(excel_bytes(frame, "rows"))) as file:
+        sheet, shared = (file.read(f"xl/{n}.xml").decode() for n in ("worksheets/sheet1", "sharedStrings"))
+    assert "<f>" not in sheet
+    assert "hyperlink" not in sheet
+    assert all(f">{text}<" in shared for text in texts)
+    assert pl.read_csv(csv_bytes(frame), schema_overrides={"raw": pl.String}).equals(frame)

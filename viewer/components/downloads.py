@@ -1,6 +1,8 @@
 """Tables as CSV and Excel files.
 
-What is downloaded are the values of the table, unrounded, with the column names of the screen; times are local.
+What is downloaded are the values of the table, unrounded, with the column names of the screen; times are local. Text
+stays text in an Excel file, also where it looks like a formula or a link. A CSV cannot say so: it holds what the table
+holds.
 """
 
 from collections.abc import Callable
@@ -9,8 +11,14 @@ from io import BytesIO
 import panel as pn
 import panel_material_ui as pmui
 import polars as pl
+from xlsxwriter import Workbook
 
 from viewer.texts import Texts
+
+TEXT_STAYS_TEXT = {
+    "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "nan_inf_to_errors": True,
+    "default_date_format": "yyyy-mm-dd",
+}  # fmt: skip
 
 
 def csv_bytes(frame: pl.DataFrame) -> bytes:
@@ -22,7 +30,8 @@ def excel_bytes(frame: pl.DataFrame, sheet: str) -> bytes:
     """Return the table as an Excel workbook; times without a zone, as Excel knows none."""
     plain = frame.with_columns(pl.col(pl.Datetime("us", "*")).dt.replace_time_zone(None))
     buffer = BytesIO()
-    plain.write_excel(buffer, worksheet=_sheet_name(sheet), autofit=True, freeze_panes=(1, 0))
+    with Workbook(buffer, TEXT_STAYS_TEXT) as workbook:
+        plain.write_excel(workbook, worksheet=_sheet_name(sheet), autofit=True, freeze_panes=(1, 0))
     return buffer.getvalue()
 
 
