@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
@@ -169,12 +170,23 @@ def _read_batches(own: _Device, zone: ZoneInfo, months: list[str]) -> Iterator[_
 
 
 def _read(own: _Device, month: str, grid: MonthGrid, signals: list[str] | None) -> Rows:
-    """The month's readings of neighbouring signals, or of all."""
-    frame = scan_table(own.readings, own.name, [month])
-    if signals is not None:
-        frame = frame.filter(pl.col("signal").is_between(pl.lit(signals[0]), pl.lit(signals[-1])))
-    found = _by_signal(frame)
-    return {s: _between(rows, grid.start, grid.end) for s, rows in found.items()}
+    """The month's readings of neighbouring signals, or of all, their names left in the code they are stored in."""
+    stored = own.readings.to_pyarrow_dataset(
+        file_pruning_predicate=[("device", "=", own.name), ("month", "=", month)],
+        parquet_read_options=ds.ParquetReadOptions(dictionary_columns={"signal"}),
+    )
+    name = ds.field("signal")
+    wanted = None if signals is None else (name >= signals[0]) & (name <= signals[-1])
+    pieces: dict[str, list[Series]] = {}
+    for batch in stored.to_batches(columns=["signal", "ts", "value"], filter=wanted):
+        code, names = batch.column("signal").indices.to_numpy(), batch.column("signal").dictionary
+        starts = [0, *(np.flatnonzero(code[1:] != code[:-1]) + 1).tolist()]
+        ts, value = batch.column("ts").view(pa.int64()).to_numpy(), batch.column("value").to_numpy()
+        for start, stop in zip(starts, [*starts[1:], len(code)], strict=True):
+            if stop > start:
+                own_rows = Series(ts[start:stop], value[start:stop])
+                pieces.setdefault(names[int(code[start])].as_py(), []).append(own_rows)
+    return {name: _between(_joined(found), grid.start, grid.end) for name, found in pieces.items()}
 
 
 def _by_signal(frame: pl.LazyFrame) -> Rows:
