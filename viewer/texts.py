@@ -73,6 +73,16 @@ class Texts:
         """Return a share (0..1) in percent."""
         return DASH if share is None or share != share else f"{self.number(100 * share, digits)} %"
 
+    def month(self, text: str | date | None) -> str:
+        """Return a month (2024-05), or an ISO week (2024-W05) or a year as they are labelled."""
+        if text is None:
+            return DASH
+        label = text if isinstance(text, str) else text.strftime("%Y-%m")
+        year, _, part = label.partition("-")
+        if self.lang == "en" or not part:
+            return label
+        return f"{year}, KW {part[1:]}" if part.startswith("W") else f"{part}.{year}"
+
     def date(self, day: date | None) -> str:
         """Return a date."""
         return DASH if day is None else day.strftime("%d.%m.%Y" if self.lang == "de" else "%Y-%m-%d")

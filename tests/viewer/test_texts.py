@@ -1,5 +1,6 @@
 """Every text exists in both languages, and numbers and dates are written as each language does."""
 
+import ast
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -8,6 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from energy_pipeline.compute import findings, meter_findings
+from energy_pipeline.guards import GUARDS
+from energy_pipeline.loading.plan import LAST_LINE, OPEN_END
+from viewer.check_texts import check_advice, check_sentence
 from viewer.pages import PAGES
 from viewer.selection import PAGES as NAMES
 from viewer.selection import RANGES
@@ -48,6 +53,39 @@ def test_pages_and_ranges_have_names() -> None:
     for lang in (DE, EN):
         assert all(lang(f"page.{p}") for p in PAGES)
         assert all(lang(f"range.{r}") for r in RANGES)
+
+
+def test_every_check_has_its_sentence_and_its_advice_in_both_languages() -> None:
+    for check in {g.check for g in GUARDS}:
+        sentences = {check_sentence(check, t) for t in (DE, EN)}
+        assert len(sentences) == 2, check
+        assert "_" not in check_sentence(check, DE).replace("first_month", "")
+        assert check_advice(check, "what the table says", EN) == "what the table says"
+        assert check_advice(check, "what the table says", DE) != "what the table says", check
+    assert check_sentence("a_new_one", DE) == "a new one"
+    assert check_advice("a_new_one", "do this", DE) == "do this"
+
+
+def test_the_advice_in_english_is_that_of_the_checks_themselves() -> None:
+    said = set()
+    for module in (findings, meter_findings):
+        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+        said |= {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    for check in {g.check for g in GUARDS} - {"rows_fit_the_schema"}:  # whose advice names its table
+        assert EN(f"advice.{check}") in said, check
+
+
+def test_the_states_of_a_file_have_german_words() -> None:
+    for reason in (LAST_LINE, OPEN_END):
+        assert DE.code("file_reason", reason) != reason
+        assert EN.code("file_reason", reason) == reason
+
+
+def test_months_weeks_and_years_are_written_as_the_language_does() -> None:
+    assert [DE.month(v) for v in ("2024-09", "2024-W05", "2024", date(2024, 9, 1))] == [
+        "09.2024", "2024, KW 05", "2024", "09.2024",
+    ]  # fmt: skip
+    assert [EN.month(v) for v in ("2024-09", "2024-W05", "2024")] == ["2024-09", "2024-W05", "2024"]
 
 
 def test_an_unknown_key_is_an_error_and_not_an_empty_screen() -> None:

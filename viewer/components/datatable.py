@@ -17,7 +17,8 @@ from viewer.components.downloads import download_buttons
 from viewer.texts import Texts
 
 TIME_WIDTH = 156
-FORMATTED = {"number", "percent", "date", "time"}
+DATES = {"date", "time", "month"}  # a month is the date of its first day
+FORMATTED = {"number", "percent", *DATES}
 GRID_CSS = """
 .tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding:6px 8px; }
 .tabulator .tabulator-header .tabulator-col .tabulator-col-title { font-size:12.5px; font-weight:600;
@@ -52,6 +53,11 @@ class Field:
     width: int = 0
 
 
+def month_start() -> pl.Expr:
+    """Return the first day of `month`, a text like 2024-05, as a field of kind `month` wants it."""
+    return pl.concat_str("month", pl.lit("-01")).str.to_date("%Y-%m-%d").alias("month")
+
+
 def download_frame(frame: pl.DataFrame, fields: Sequence[Field], zone: ZoneInfo | None) -> pl.DataFrame:
     """Return the columns of `fields` under their headings, times on the local clock."""
     return frame.select(_download_column(f, zone) for f in fields)
@@ -80,7 +86,7 @@ def grid(
     shown = pd.DataFrame(
         {
             f.column: pd.Series(
-                _grid_column(frame[f.column], f, texts, zone), dtype=None if f.kind in {"date", "time"} else object
+                _grid_column(frame[f.column], f, texts, zone), dtype=None if f.kind in DATES else object
             )
             for f in fields
         }
@@ -125,6 +131,8 @@ def _written(value: object, field: Field, texts: Texts, zone: ZoneInfo | None) -
         return texts.percent(value, field.digits or 0)
     if field.kind == "date":
         return texts.date(value)
+    if field.kind == "month":
+        return texts.month(value)
     if field.kind == "time":
         return texts.datetime(value, zone)
     if field.kind == "bool":
@@ -137,7 +145,7 @@ def _grid_column(values: pl.Series, field: Field, texts: Texts, zone: ZoneInfo |
         return values.cast(pl.Float64).fill_nan(None).to_list()
     if field.kind == "percent":
         return (values.cast(pl.Float64) * 100).to_list()
-    if field.kind == "date":
+    if field.kind in {"date", "month"}:
         return values.cast(pl.Datetime("ms")).to_list()
     if field.kind == "time":
         local = values if zone is None else values.dt.convert_time_zone(zone.key)
@@ -146,7 +154,9 @@ def _grid_column(values: pl.Series, field: Field, texts: Texts, zone: ZoneInfo |
 
 
 def _formatter(field: Field, texts: Texts) -> dict | DateFormatter:
-    if field.kind in {"date", "time"}:
+    if field.kind in DATES:
+        if field.kind == "month":
+            return DateFormatter(format="%m.%Y" if texts.lang == "de" else "%Y-%m", nan_format="–", null_format="–")
         day = "%d.%m.%Y" if texts.lang == "de" else "%Y-%m-%d"
         return DateFormatter(format=day if field.kind == "date" else f"{day} %H:%M:%S", nan_format="–", null_format="–")
     decimal, thousand = texts.separators
@@ -166,6 +176,8 @@ def _download_column(field: Field, zone: ZoneInfo | None) -> pl.Expr:
     column = pl.col(field.column)
     if field.kind == "time" and zone is not None:
         column = column.dt.convert_time_zone(zone.key).dt.replace_time_zone(None)
+    if field.kind == "month":
+        column = column.dt.strftime("%Y-%m")
     return column.alias(field.title)
 
 

@@ -100,7 +100,7 @@ def problem(error: Exception, texts: Texts) -> str:
         text = texts("error.broken_text", cause=error.cause)
         return html.message(texts("error.broken", table=error.table), text, "bad", error.command)
     if isinstance(error, UnknownSignal):
-        return html.message(texts("error.signal"), str(error), "warn")
+        return html.message(texts("error.signal"), texts("error.signal_text"), "warn")
     if isinstance(error, EmptyWindow):
         return html.message(texts("range.reversed"), "", "warn")
     return html.message(texts("state.nothing"), str(error), "info")

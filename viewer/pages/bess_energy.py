@@ -15,7 +15,7 @@ from bokeh.plotting import figure
 from viewer.catalog import DeviceInfo
 from viewer.components import html
 from viewer.components.bars import DAY_MS, daily_bars, day_ms
-from viewer.components.datatable import Field, grid, small_table
+from viewer.components.datatable import Field, grid, month_start, small_table
 from viewer.components.figures import add_hover, axis_label, base_figure, bokeh_pane, legend_below, time_figure
 from viewer.components.panel import NoData, Panel
 from viewer.figures_of_bess import availability_months, availability_whole
@@ -78,7 +78,7 @@ class EnergyParts:
             raise NoData(t("energy.no_availability", reason=reason))
         months = availability_months(rows, self.device.zone)
         fields = [
-            Field("month", t("table.month")),
+            Field("month", t("table.month"), "month"),
             Field("days", t("energy.days"), "number", 0),
             Field("availability", t("energy.availability"), "percent", 2),
             Field("days_below", t("energy.days_below"), "number", 0),
@@ -89,7 +89,7 @@ class EnergyParts:
         return [
             html.pane(html.cards(self._availability_cards(rows)), margin=(0, 0, 12, 0)),
             bokeh_pane(availability_figure(rows, t)),
-            *small_table(months.reverse(), fields, t, f"availability_{self.device.name}"),
+            *small_table(months.reverse().with_columns(month_start()), fields, t, f"availability_{self.device.name}"),
         ]
 
     def _availability_cards(self, rows: pl.DataFrame) -> list[html.Card]:

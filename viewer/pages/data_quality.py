@@ -14,6 +14,7 @@ from bokeh.palettes import Viridis256
 from energy_pipeline.compute.verdict_texts import evidence_text
 from energy_pipeline.compute.zones import day_start
 from viewer.catalog import DeviceInfo
+from viewer.check_texts import with_words
 from viewer.components import html
 from viewer.components.bars import DAY_MS, color_bar, day_ms
 from viewer.components.datatable import Field, grid, small_table
@@ -243,7 +244,7 @@ class DataQuality(DevicePage):
             Field("path", t("quality.file"), filter=True),
             Field("signal", t("word.signal")),
             Field("status", t("quality.status"), codes="file"),
-            Field("reason", t("word.reason")),
+            Field("reason", t("word.reason"), codes="file_reason"),
             Field("mb", "MB", "number", 1),
             Field("rows_read", t("quality.col.rows_read"), "number", 0),
             Field("rows_rejected", t("quality.col.rows_rejected"), "number", 0),
@@ -286,16 +287,9 @@ class DataQuality(DevicePage):
 
     def _checks(self, rows: pl.DataFrame, device: DeviceInfo) -> list[object]:
         t = self.texts
-        frame = rows.sort("passed", "table", "check").with_columns(
-            pl.Series(
-                "verdict",
-                [
-                    t("quality.passed") if p else t("quality.failed")
-                    for p in rows.sort("passed", "table", "check")["passed"]
-                ],
-            ),
-            pl.col("check").str.replace_all("_", " "),
-        )
+        ordered = rows.sort("passed", "table", "check")
+        verdicts = [t("quality.passed") if p else t("quality.failed") for p in ordered["passed"]]
+        frame = with_words(ordered, t).with_columns(pl.Series("verdict", verdicts, pl.String))
         fields = [
             Field("verdict", t("quality.verdict")),
             Field("table", t("word.table")),

@@ -10,7 +10,7 @@ import polars as pl
 
 from viewer.catalog import DeviceInfo
 from viewer.components import html
-from viewer.components.datatable import Field, grid, small_table
+from viewer.components.datatable import Field, grid, month_start, small_table
 from viewer.components.panel import NoData, Panel
 from viewer.figures_of_accounts import balance_rows, compared_sources, days_to_look_at, has_costs, month_costs
 from viewer.session import Session
@@ -46,7 +46,7 @@ class MeterCosts:
     def _render(self, rows: pl.DataFrame, device: DeviceInfo) -> list[object]:
         t, money = self.session.texts, ", ".join(rows["currency"].unique().sort())
         fields = [
-            Field("month", t("table.month")),
+            Field("month", t("table.month"), "month"),
             Field("days", t("table.days_covered"), "number", 0),
             Field("import_kwh", t("table.import"), "number", 1),
             Field("import_cost", t("table.import_cost", money=money), "number", 2),
@@ -59,7 +59,7 @@ class MeterCosts:
             fields.append(Field("export_kwh", t("table.export"), "number", 1))
             fields.append(Field("export_revenue", t("table.revenue", money=money), "number", 2))
         fields.append(Field("cost", t("table.cost", money=money), "number", 2))
-        return small_table(rows, fields, t, f"costs_{device.name}", device.zone)
+        return small_table(rows.with_columns(month_start()), fields, t, f"costs_{device.name}", device.zone)
 
 
 class MeterBalance:

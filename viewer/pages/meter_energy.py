@@ -93,9 +93,10 @@ class MeterEnergy:
             chart = daily_bars(rows["day"].to_list(), groups, t, unit="kWh", y_label=t("word.energy"), stacked=True)
             table = grid(rows.reverse(), self._day_fields(), t, f"meter_daily_{device}", page_size=7)
         else:
-            chart = period_bars(rows, groups, t, unit="kWh", y_label=t("word.energy"))
+            named = rows.with_columns(pl.Series("label", [t.month(v) for v in rows["label"]], pl.String))
+            chart = period_bars(named, groups, t, unit="kWh", y_label=t("word.energy"))
             zone = self._picked[0].zone
-            table = grid(rows.reverse(), self._period_fields(), t, f"meter_{period}_{device}", zone, page_size=7)
+            table = grid(named.reverse(), self._period_fields(period), t, f"meter_{period}_{device}", zone, page_size=7)
         return [self._switch, bokeh_pane(chart), *table]
 
     def _day_fields(self) -> list[Field]:
@@ -114,10 +115,10 @@ class MeterEnergy:
             Field("power_coverage", t("table.coverage"), "percent", 0),
         ]
 
-    def _period_fields(self) -> list[Field]:
+    def _period_fields(self, period: str) -> list[Field]:
         t = self.session.texts
         return [
-            Field("label", t("table.period")),
+            Field("start", t("table.period"), "month") if period == "month" else Field("label", t("table.period")),
             Field("days", t("table.days"), "number", 0),
             Field("days_covered", t("table.days_covered"), "number", 0),
             Field("import_kwh", t("table.import"), "number", 1),

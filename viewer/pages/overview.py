@@ -11,6 +11,7 @@ import panel as pn
 import polars as pl
 
 from energy_pipeline.settings import Settings
+from viewer.check_texts import with_words
 from viewer.components import html
 from viewer.components.datatable import Field, small_table
 from viewer.components.downloads import download_buttons
@@ -70,7 +71,7 @@ class Overview(Page):
             Field("checked_ts", t("quality.checked"), "time"),
         ]
         return small_table(
-            failed.with_columns(pl.col("check").str.replace_all("_", " ")),
+            with_words(failed, t),
             fields,
             t,
             "checks",

@@ -16,7 +16,10 @@ Column = tuple[str, str, int]  # column of the frame, key of its heading, digits
 def numbers_grid(frame: pl.DataFrame, first: str, heading: str, columns: Sequence[Column], t: Texts) -> Grid:
     """One row per row of the frame: a column of text, then columns of numbers."""
     rows = [
-        [str(row[first]), *(t.number(row[name], digits) for name, _, digits in columns)]
+        [
+            t.month(row[first]) if first == "month" else str(row[first]),
+            *(t.number(row[name], digits) for name, _, digits in columns),
+        ]
         for row in frame.iter_rows(named=True)
     ]
     header = [t(heading), *(t(key) for _, key, _ in columns)]

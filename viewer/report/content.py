@@ -13,6 +13,7 @@ import polars as pl
 
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import Settings
+from viewer.check_texts import with_words
 from viewer.report import battery, meter
 from viewer.report.blocks import Figure, Grid, Question, Section
 from viewer.report.common import last_known
@@ -224,10 +225,9 @@ def _data(tables: Mapping[str, pl.DataFrame], t: Texts) -> Section:
     if len(failed):
         body = [
             [
-                r["table"], r["check"].replace("_", " "), t.number(r["failed_rows"], 0), r["limit"] or "",
-                r["advice"] or "",
+                r["table"], r["check"], t.number(r["failed_rows"], 0), r["limit"] or "", r["advice"],
             ]
-            for r in failed.iter_rows(named=True)
+            for r in with_words(failed, t).iter_rows(named=True)
         ]
         section.text.append(t("report.failed_checks"))
         header = [t("word.table"), t("quality.check"), t("quality.failed_rows"), t("word.value"), t("quality.advice")]

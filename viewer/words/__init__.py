@@ -1,6 +1,6 @@
 """The words of the screen by subject: `key: (German, English)`. One key stands in one dictionary only."""
 
-from viewer.words import battery, battery_life, codes, common, meters, overview, packpulse, quality, report
+from viewer.words import battery, battery_life, checks, codes, common, meters, overview, packpulse, quality, report
 
 PARTS = (
     common.WORDS,
@@ -12,5 +12,6 @@ PARTS = (
     quality.WORDS,
     report.WORDS,
     codes.WORDS,
+    checks.WORDS,
 )
 ALL: dict[str, tuple[str, str]] = {k: v for part in PARTS for k, v in part.items()}

@@ -40,6 +40,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "{cause}. The rest of the page is not affected. Rebuild it:",
     ),
     "error.signal": ("Dieses Signal gibt es hier nicht.", "This signal does not exist here."),
+    "error.signal_text": ("Die Auswahl oben zeigt, welche es gibt.", "The picker above shows those that exist."),
     "error.page": ("Diese Seite konnte nicht aufgebaut werden.", "This page could not be built."),
     "error.part": ("Ein Teil dieser Seite konnte nicht geladen werden.", "A part of this page could not be loaded."),
     "error.change": (

@@ -1,0 +1,109 @@
+"""Words of the checks: the sentence that holds where a check is green, what to do where it is red, states of files.
+
+Keys are the names and sentences that the tables hold; what the pipeline may write more of is shown as it stands there.
+"""
+
+_CHECKS: dict[str, tuple[str, str, str]] = {
+    "rows_read_are_accepted_rejected_duplicate_or_conflict": (
+        "Gelesene Zeilen sind angenommen, abgelehnt, doppelt oder im Konflikt",
+        "Eine Tabelle wurde von Hand geändert oder ein Schreiber ging verloren: die Zeilen des Geräts aus source_files "
+        "entfernen, dann wird es neu gelesen",
+        "a table was changed by hand or a writer was lost: remove the device's rows from source_files to read it again",
+    ),
+    "times_lie_between_first_month_and_tomorrow": (
+        "Zeiten liegen zwischen first_month und morgen",
+        "Der Leser lehnt solche Zeilen ab: eine Tabelle wurde von Hand geändert oder first_month angehoben; das Gerät "
+        "neu laden",
+        "the reader refuses such rows: a table was changed by hand, or first_month was raised; load the device anew",
+    ),
+    "every_file_could_be_read": (
+        "Jede Datei war lesbar",
+        "Den Grund lesen; die Datei mit einem Block [[source]] beschreiben oder zurücklegen",
+        "read the reason; describe the file by a [[source]] block, or put it back",
+    ),
+    "every_decision_meets_an_event": (
+        "Jede Entscheidung trifft ein Ereignis",
+        "Signal und ts (UTC) aus counter_events in den Block [[event]] übernehmen oder ihn entfernen",
+        "copy signal and ts (UTC) from counter_events into the [[event]] block, or remove it",
+    ),
+    "days_equal_five_minutes": (
+        "Tage gleichen ihren Fünf-Minuten-Werten",
+        "Den Monat neu materialisieren; bleibt es dabei, mit den gezeigten Zeilen melden",
+        "materialise the month again; if it stays, report it with the rows shown",
+    ),
+    "increases_sum_to_the_registers_difference": (
+        "Zuwächse ergeben die Differenz des Zählerstands",
+        "Die Monate neu materialisieren; bleibt es dabei, mit den gezeigten Zeilen melden",
+        "materialise the months again; if it stays, report it with the rows shown",
+    ),
+    "signals_have_data_in_most_of_the_month": (
+        "Signale haben im größten Teil des Monats Daten",
+        "Nachsehen, ob der Fühler oder seine Aufzeichnung ausgefallen ist; max_hold_s anheben, wo er selten meldet",
+        "look whether the sensor or its recording has failed; raise the signal's max_hold_s where it reports rarely",
+    ),
+    "registers_move_while_power_flows": (
+        "Zählerstände bewegen sich, während Leistung fließt",
+        "Zähler und Ablesung ansehen; stimmt der Zählerstand, meter.stands_still_kwh anheben",
+        "look at the meter and its reading; where the register is right, raise meter.stands_still_kwh",
+    ),
+    "two_sources_of_one_energy_agree": (
+        "Zwei Quellen einer Energie stimmen überein",
+        "Einheiten, Vorzeichen und Wandlerfaktor beider vergleichen; siehe docs/meters.md",
+        "compare units, signs and the ratio of the transformers of both; see docs/meters.md",
+    ),
+    "sat_voltages_lie_within_the_chemistry": (
+        "SAT-Spannungen liegen im Bereich der Zellchemie",
+        "Ersatzwerte oder Zellchemie dieses Geräts in den Einstellungen setzen (signal.sentinels, battery.chemistry)",
+        "set the sentinels or the chemistry of this device in the settings (signal.sentinels, battery.chemistry)",
+    ),
+    "every_cell_has_a_fit_or_a_reason": (
+        "Jede Zelle hat einen Trend oder einen Grund",
+        "Die Tabellen des Geräts neu materialisieren (device_job); bleibt es dabei, die gezeigten Zellen melden",
+        "materialise the device's tables again (device_job); if it stays, report the cells shown",
+    ),
+    "three_ways_of_counting_cycles_agree": (
+        "Drei Zählweisen der Zyklen stimmen überein",
+        "Vorzeichen und Faktor des Stroms, Nennkapazität und SOC des BMS mit der Anlage vergleichen "
+        "(battery.nameplate_ah)",
+        "compare the current's sign and factor, the nameplate and the BMS's SOC with the plant (battery.nameplate_ah)",
+    ),
+    "the_health_that_the_bms_reports_is_plausible": (
+        "Der SOH laut BMS ist plausibel",
+        "Sich bei diesem Gerät nicht auf den SOH des BMS verlassen; die gemessene Kapazität steht daneben",
+        "do not rely on the BMS's state of health of this device; the measured capacity stands beside it",
+    ),
+    "data_fit_the_declared_zone_and_sign": (
+        "Daten passen zu Zeitzone und Vorzeichen der Einstellungen",
+        "`zone` des Geräts, `battery.current_sign` oder `battery.nameplate_ah` setzen oder die Uhr des Schreibers "
+        "stellen lassen",
+        "set `zone` of the device, `battery.current_sign` or `battery.nameplate_ah` in the settings, or have the "
+        "recorder's clock set right",
+    ),
+    "new_readings_come_in_time": (
+        "Neue Messwerte kommen rechtzeitig",
+        "Nachsehen, ob der Datenschreiber läuft und seine Dateien noch im Datenordner ankommen",
+        "look whether the logger runs and its files still arrive in the data root",
+    ),
+    "rows_fit_the_schema": (
+        "Zeilen passen zum Schema",
+        "Die Tabelle wurde von Hand oder von einer anderen Version geändert: neu materialisieren (was der Ingest "
+        "schreibt: das Gerät neu lesen)",
+        "the table was changed by hand or by another version: materialise it again (what ingest writes: read the "
+        "device again)",
+    ),
+}
+_FILES: dict[str, str] = {
+    "the last line is not complete yet": "die letzte Zeile ist noch nicht vollständig",
+    "the last rows are understood by what follows them: a repeated hour, or a row at midnight": (
+        "die letzten Zeilen erklären sich erst durch die folgenden: doppelte Stunde oder Zeile um Mitternacht"
+    ),
+    "the file is gone; its rows are kept": "die Datei ist weg; ihre Zeilen bleiben",
+    "the file holds no rows": "die Datei hat keine Zeilen",
+    "header only: the file holds no rows": "nur ein Kopf: die Datei hat keine Zeilen",
+    "the file is empty": "die Datei ist leer",
+}
+WORDS: dict[str, tuple[str, str]] = {
+    **{f"check.{name}": (german, name.replace("_", " ")) for name, (german, _, _) in _CHECKS.items()},
+    **{f"advice.{name}": (german, english) for name, (_, german, english) in _CHECKS.items()},
+    **{f"file_reason.{english}": (german, english) for english, german in _FILES.items()},
+}
