@@ -6,16 +6,18 @@ data or settings change, or until it is green. No Dagster here. Next: `work.py`,
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
 from energy_pipeline.resources.lake import Lake
+from energy_pipeline.schemas import Table, battery, ingest, meters, operation, resolution
 from energy_pipeline.settings import COMPUTE_VERSION, Settings
 
 ALL = "all"
-INGEST, MONTHS, CHARGES, DEVICE = "ingest", "months", "charges", "device"
+INGEST, MONTHS, CHARGES, DEVICE, FLEET = "ingest", "months", "charges", "device", "fleet"
+CLOCK = "clock"  # judged by the clock as well as behind a load: no work waits for it
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Guard:
     table: str
     stage: str
     blocking: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Table and name, which are one check's alone: several tables have a check of the same name."""
+        return self.table, self.check
 
     @property
     def by_month(self) -> bool:
@@ -74,21 +81,41 @@ CONSERVED = Guard("increases_sum_to_the_registers_difference", "resolution_1d", 
 COVERED = Guard("signals_have_data_in_most_of_the_month", "resolution_1d", MONTHS)
 REGISTERS_MOVE = Guard("registers_move_while_power_flows", "meter_balance", MONTHS)
 SOURCES_AGREE = Guard("two_sources_of_one_energy_agree", "meter_balance", MONTHS)
-SAT_RANGE = Guard("sat_voltages_lie_within_the_chemistry", "sat_voltage", CHARGES)
+# Blocking: the refusal of such readings is part of `sat_voltage`, so that what stands there can only be a fault.
+SAT_RANGE = Guard("sat_voltages_lie_within_the_chemistry", "sat_voltage", CHARGES, blocking=True)
 FITS = Guard("every_cell_has_a_fit_or_a_reason", "degradation_fits", DEVICE)
 CYCLES = Guard("three_ways_of_counting_cycles_agree", "capacity", DEVICE)
 HEALTH = Guard("the_health_that_the_bms_reports_is_plausible", "capacity", DEVICE)
 EVIDENCE = Guard("data_fit_the_declared_zone_and_sign", "device_evidence", DEVICE)
+FRESH = Guard("new_readings_come_in_time", "readings", CLOCK)
+
+
+def _schemas(tables: Iterable[Table], stage: str, blocking: bool) -> tuple[Guard, ...]:
+    return tuple(Guard("rows_fit_the_schema", t.name, stage, blocking) for t in tables)
+
+
+# One step of a run looks at all tables of a group. Blocking where a table of the same group is not made from another:
+# a step that blocks stands before everything behind any of its tables.
+_MONTHLY = [t for t in battery.TABLES if "month" in t.partition_by]
+SCHEMAS = {
+    "ingest": _schemas(ingest.TABLES, INGEST, blocking=True),
+    "resolution": _schemas(resolution.TABLES, MONTHS, blocking=True),
+    "meters": _schemas(meters.TABLES, MONTHS, blocking=False),
+    "segments": _schemas([t for t in _MONTHLY if t.name == "charge_cycles"], CHARGES, blocking=True),
+    "charges": _schemas([t for t in _MONTHLY if t.name != "charge_cycles"], CHARGES, blocking=True),
+    "cells": _schemas([t for t in battery.TABLES if t not in _MONTHLY], DEVICE, blocking=False),
+    "fleet": _schemas([operation.FLEET_SUMMARY], FLEET, blocking=False),
+}
 GUARDS = (
     ACCOUNTS, TIMES, FILES, DECISIONS, LEVELS_AGREE, CONSERVED, COVERED, REGISTERS_MOVE, SOURCES_AGREE, SAT_RANGE, FITS,
-    CYCLES, HEALTH, EVIDENCE,
+    CYCLES, HEALTH, EVIDENCE, FRESH, *(guard for group in SCHEMAS.values() for guard in group),
 )
-Verdicts = Mapping[str, Mapping[str, Verdict]]
+Verdicts = Mapping[tuple[str, str], Mapping[str, Verdict]]
 
 
 def judged_digest(settings: Settings, device: str, stage: str) -> str:
     """Digest of the settings that a stage's verdicts hold for; readings do not change with those of derived tables."""
-    if stage == INGEST:
+    if stage in {INGEST, CLOCK}:
         return f"{settings.reading_digest(device)}.{COMPUTE_VERSION}"
     return settings.derived_digest(device)
 
@@ -98,10 +125,10 @@ def guards_of(stage: str) -> list[Guard]:
     return [g for g in GUARDS if g.stage == stage]
 
 
-def verdicts(lake: Lake, device: str) -> dict[str, dict[str, Verdict]]:
-    """Return what every check last said of a device, by name and month (`all` where there are no months)."""
-    rows = lake.scan("check_results", device).select("check", "covers").collect()
-    return {check: unpack(covers) for check, covers in rows.iter_rows()}
+def verdicts(lake: Lake, device: str) -> dict[tuple[str, str], dict[str, Verdict]]:
+    """Return what every check last said of a device, by its key and month (`all` where there are no months)."""
+    rows = lake.scan("check_results", device).select("table", "check", "covers").collect()
+    return {(table, check): unpack(covers) for table, check, covers in rows.iter_rows()}
 
 
 def pack(scopes: Mapping[str, Verdict]) -> str:
@@ -116,7 +143,7 @@ def unpack(text: str | None) -> dict[str, Verdict]:
 
 def is_current(found: Verdicts, guard: Guard, scope: str, load: int, digest: str) -> bool:
     """True where the check has judged this load under these settings."""
-    verdict = found.get(guard.check, {}).get(scope)
+    verdict = found.get(guard.key, {}).get(scope)
     return verdict is not None and verdict.load >= load and verdict.digest == digest
 
 
@@ -132,7 +159,7 @@ def holds(found: Verdicts, device: str, stage: str, loads: Mapping[str, int], di
     """
     result = []
     for guard in guards_of(stage):
-        said = found.get(guard.check, {})
+        said = found.get(guard.key, {})
         red = {
             s: said[s].failed for s, load in loads.items()
             if is_current(found, guard, s, load, digest) and said[s].failed

@@ -4,8 +4,17 @@ Runs execute in one process: the multiprocess default costs about two seconds of
 Next: `sensors.py`, which asks for these jobs when something is due.
 """
 
-from dagster import AssetsDefinition, AssetSelection, define_asset_job, in_process_executor
+from dagster import (
+    AssetCheckKey,
+    AssetKey,
+    AssetsDefinition,
+    AssetSelection,
+    define_asset_job,
+    in_process_executor,
+)
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from energy_pipeline.guards import FRESH
 
 JOBS = {
     "ingest": "ingest_job", "months": "months_job", "charges": "charges_job", "device": "device_job",
@@ -29,3 +38,12 @@ def build_jobs(groups: dict[str, list[AssetsDefinition]]) -> list[UnresolvedAsse
         )
         for kind, assets in groups.items()
     ]
+
+
+def build_freshness_job() -> UnresolvedAssetJobDefinition:
+    """Return the job that asks, for all devices, whether new readings come."""
+    key = AssetCheckKey(AssetKey(FRESH.table), FRESH.check)
+    return define_asset_job(
+        "freshness_job", selection=AssetSelection.checks(key), executor_def=in_process_executor,
+        description="Judge whether new readings come; silence asks for no run by itself.",
+    )

@@ -16,6 +16,7 @@ import polars as pl
 from dagster import AssetKey, DagsterInstance, Definitions, ExecuteInProcessResult
 
 from energy_pipeline.alerts import opened_since, send_pending
+from energy_pipeline.checks.freshness import record_silence
 from energy_pipeline.jobs import JOBS
 from energy_pipeline.loading.attempts import MOST_ATTEMPTS, FilesFailedError
 from energy_pipeline.loading.plan import YOUNG_S
@@ -26,6 +27,7 @@ from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.raw_files import Discovery, discover
 from energy_pipeline.resources.site import SiteResource
 from energy_pipeline.sensors import partition_key, run_tags
+from energy_pipeline.tries import ATTEMPTS_TAG, attempts_at
 from energy_pipeline.work import Work, plan_work
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -97,6 +99,7 @@ def run_due(
                 _note(summary, work, result)
     summary.devices = sorted(found.devices)
     summary.problems.extend([*due.problems, *(hold.text for hold in due.holds)])
+    summary.notes.extend(record_silence(lake, settings, lake.devices()))
     summary.notes.extend(f"alert: {text}" for text in opened_since(lake, began))
     summary.notes.extend(send_pending(lake, settings))
     _fits(summary, lake)
@@ -114,7 +117,8 @@ def _wait_for_young(found: Discovery, clock: Callable[[], float], sleep: Callabl
 def _execute(definitions: Definitions, instance: DagsterInstance, work: Work) -> ExecuteInProcessResult:
     job = definitions.resolve_job_def(JOBS[work.kind])
     return job.execute_in_process(
-        instance=instance, partition_key=partition_key(work), tags={**run_tags(work), **process_tag()},
+        instance=instance, partition_key=partition_key(work),
+        tags={**run_tags(work), **process_tag(), ATTEMPTS_TAG: str(attempts_at(instance, work) + 1)},
         raise_on_error=False, run_config=QUIET,
     )
 

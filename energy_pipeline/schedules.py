@@ -1,4 +1,4 @@
-"""Schedules: nightly maintenance of the lake, weekly reports.
+"""Schedules: nightly maintenance of the lake, weekly reports, and whether new readings come.
 
 Small files are compacted and files that no version needs are removed; the sweep of files that a killed writer left
 happens only while no run is under way. Alerts that the webhook has not taken yet are sent. A further schedule is one
@@ -23,6 +23,7 @@ from dagster import (
 from dagster._core.storage.tags import MAX_RETRIES_TAG, RETRY_ON_ASSET_OR_OP_FAILURE_TAG
 
 from energy_pipeline.alerts import send_pending
+from energy_pipeline.jobs import build_freshness_job
 from energy_pipeline.resources.site import SiteResource
 
 ACTIVE = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
@@ -94,5 +95,10 @@ def build_schedules() -> list[ScheduleDefinition]:
             name="weekly_report", job=report_job, cron_schedule="0 5 * * 1",
             default_status=DefaultScheduleStatus.RUNNING,
             description="Every Monday at 05:00 UTC: a report of every device below operation.reports.",
+        ),
+        ScheduleDefinition(
+            name="freshness", job=build_freshness_job(), cron_schedule="45 */6 * * *",
+            default_status=DefaultScheduleStatus.RUNNING,
+            description="Every six hours: whether every device still brings new readings.",
         ),
     ]

@@ -15,6 +15,8 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Column
 from rich.table import Table as RichTable
 
@@ -26,6 +28,7 @@ from energy_pipeline.tries import MOST_ATTEMPTS, Tries, as_finding, cause_of
 from energy_pipeline.work import Due, Work, months_behind, plan_work
 
 LAST_RUNS = 8
+WIDEST = 2000  # characters
 COLUMNS = ("device", "zone", "files", "readings", "last reading (UTC)", "months behind", "due")
 FAILED = (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 
@@ -49,7 +52,7 @@ def read_status(lake: Lake, settings: Settings, found: Discovery, instance: Dags
 
 def print_status(console: Console, lake: Lake, settings: Settings, found: Discovery, status: Status) -> None:
     """Print devices, what is due or given up, the last runs, failing checks and the size of the lake."""
-    console.print(_devices(lake, settings, found, status))
+    _print_whole(console, _devices(lake, settings, found, status))
     lines = ["the overview of all devices is due"] if any(not w.device for w in status.due.work) else []
     lines += [*status.due.problems, *(hold.text for hold in status.due.holds)]
     if status.tries is not None and status.instance is not None:
@@ -65,6 +68,12 @@ def print_status(console: Console, lake: Lake, settings: Settings, found: Discov
     _print_runs(console, status.instance)
     size = sum(lake.size_bytes().values())
     console.print(f"lake {lake.url}: {size / 1e6:,.1f} MB", highlight=False)
+
+
+def _print_whole(console: Console, table: RichTable) -> None:
+    """Print a table at its full width: a terminal that is narrower breaks lines, and no cell is cut off."""
+    wide = console.options.update(max_width=WIDEST)
+    console.print(table, width=Measurement.get(console, wide, table).maximum, crop=False, highlight=False)
 
 
 def _devices(lake: Lake, settings: Settings, found: Discovery, status: Status) -> RichTable:
@@ -123,9 +132,9 @@ def _print_runs(console: Console, instance: DagsterInstance | None) -> None:
         cause = cause_of(instance, run.run_id) if run.status in FAILED else ""
         table.add_row(
             f"{record.create_timestamp:%Y-%m-%d %H:%M:%S}", run.job_name, _what(run.tags), run.status.value.lower(),
-            _seconds(record), cause,
+            _seconds(record), escape(cause),
         )
-    console.print(table, highlight=False, markup=False)
+    _print_whole(console, table)
 
 
 def _what(tags: dict[str, str]) -> str:

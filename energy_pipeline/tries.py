@@ -86,6 +86,11 @@ class Tries:
         return Tried(work, len(records), under_way, max(map(ended, records)), records[0].dagster_run.run_id)
 
 
+def attempts_at(instance: DagsterInstance, work: Work) -> int:
+    """How often a piece of work was tried, as far as it matters."""
+    return len(instance.get_runs(RunsFilter(tags={WORK_TAG: work.name}), limit=MOST_ATTEMPTS))
+
+
 def owner(work: Work) -> str:
     """The device of a piece of work, or the fleet."""
     return work.device or FLEET

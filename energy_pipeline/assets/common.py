@@ -5,6 +5,7 @@ No step of the computation is here. Next: `ingest.py`, the first asset.
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from types import ModuleType
 
 import polars as pl
 from dagster import (
@@ -29,7 +30,7 @@ from energy_pipeline.progress import report_progress
 from energy_pipeline.resources.commits import Scope
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.site import SiteResource
-from energy_pipeline.schemas import TABLES
+from energy_pipeline.schemas import TABLES, battery, ingest, meters
 from energy_pipeline.settings import OperationSettings, Settings
 from energy_pipeline.work import device_numbers, month_key, month_numbers
 
@@ -47,7 +48,7 @@ def table_spec(
     table = TABLES[name]
     return AssetSpec(
         name, freshness_policy=fresh, deps=list(deps), group_name=group, kinds=set(kinds), owners=OWNERS,
-        description=describe(name),
+        tags=tags_of(name), description=describe(name),
         metadata={"dagster/column_schema": column_schema(name), "grain": table.grain, "key": ", ".join(table.key)},
     )
 
@@ -61,6 +62,25 @@ def freshness(operation: OperationSettings) -> FreshnessPolicy:
     return FreshnessPolicy.time_window(
         fail_window=timedelta(hours=operation.fresh_fail_h), warn_window=timedelta(hours=operation.fresh_warn_h)
     )
+
+
+def tags_of(name: str) -> dict[str, str]:
+    """Tags of a table, to select assets by: whose it is, what a partition of it is, and how its rows come about.
+
+    `domain` battery, meter or common; `grain` device, device-month or fleet; `source` files (written by a load) or
+    tables (made from other tables, and so made again without the files).
+    """
+    table = TABLES[name]
+    domain = "battery" if name in _names(battery) else "meter" if name in _names(meters) else "common"
+    grain = "device-month" if table.partition_by == ("device", "month") else "-".join(table.partition_by) or "fleet"
+    loaded = name in _names(ingest)
+    return {
+        "domain": domain, "grain": "device" if loaded else grain, "source": "files" if loaded else "tables",
+    }
+
+
+def _names(module: ModuleType) -> set[str]:
+    return {table.name for table in module.TABLES}
 
 
 def describe(name: str) -> str:
@@ -140,7 +160,7 @@ def month_asset(
 
     @asset(
         name=name, deps=list(deps), group_name=group, partitions_def=parts.device_months, backfill_policy=ONE_RUN,
-        description=describe(name), kinds={"polars", "deltalake"}, owners=OWNERS,
+        description=describe(name), kinds={"polars", "deltalake"}, owners=OWNERS, tags=tags_of(name),
         metadata={"dagster/column_schema": column_schema(name), "grain": TABLES[name].grain},
     )
     def month_table(context: AssetExecutionContext, site: SiteResource) -> MaterializeResult:
@@ -162,7 +182,7 @@ def device_asset(
 
     @asset(
         name=name, deps=list(deps), group_name=group, partitions_def=parts.devices, backfill_policy=ONE_RUN,
-        description=describe(name), kinds={"polars", "deltalake"}, owners=OWNERS,
+        description=describe(name), kinds={"polars", "deltalake"}, owners=OWNERS, tags=tags_of(name),
         metadata={"dagster/column_schema": column_schema(name), "grain": TABLES[name].grain},
     )
     def device_table(context: AssetExecutionContext, site: SiteResource) -> MaterializeResult:

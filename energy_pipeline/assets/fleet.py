@@ -7,7 +7,7 @@ import polars as pl
 from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, asset
 
 from energy_pipeline.alerts import announce_cells, send_pending
-from energy_pipeline.assets.common import OWNERS, column_schema, describe, freshness, result
+from energy_pipeline.assets.common import OWNERS, column_schema, describe, freshness, result, tags_of
 from energy_pipeline.compute.fleet import build_fleet_row
 from energy_pipeline.resources.commits import Scope
 from energy_pipeline.resources.lake import Lake
@@ -27,7 +27,7 @@ def build_fleet(operation: OperationSettings) -> list[AssetsDefinition]:
 
     @asset(
         name=FLEET_TABLE, deps=list(READS), group_name="fleet", description=describe(FLEET_TABLE),
-        kinds={"polars", "deltalake"}, owners=OWNERS, freshness_policy=freshness(operation),
+        kinds={"polars", "deltalake"}, owners=OWNERS, tags=tags_of(FLEET_TABLE), freshness_policy=freshness(operation),
         metadata={"dagster/column_schema": column_schema(FLEET_TABLE), "grain": TABLES[FLEET_TABLE].grain},
     )
     def fleet_summary(context: AssetExecutionContext, site: SiteResource) -> MaterializeResult:

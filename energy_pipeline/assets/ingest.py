@@ -16,6 +16,7 @@ from energy_pipeline.progress import report_progress
 from energy_pipeline.resources.raw_files import discover
 from energy_pipeline.resources.site import SiteResource
 from energy_pipeline.settings import OperationSettings
+from energy_pipeline.tries import ATTEMPTS_TAG
 from energy_pipeline.work import INGEST_TABLES
 
 SHOWN = 50
@@ -37,7 +38,8 @@ def build_ingest(parts: Partitions, operation: OperationSettings) -> list[Assets
         reports = []
         for device in devices_of(context):
             report = load_device(
-                lake, settings, device, found.devices.get(device, []), progress=report_progress
+                lake, settings, device, found.devices.get(device, []), progress=report_progress,
+                careful=int(context.run.tags.get(ATTEMPTS_TAG, "1")) > 1,
             )
             reports.append(report)
             context.log.info(

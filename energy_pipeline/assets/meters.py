@@ -13,6 +13,7 @@ from energy_pipeline.assets.common import (
     month_asset,
     replace_months,
     result,
+    tags_of,
 )
 from energy_pipeline.compute.meter_balance import build_meter_balance
 from energy_pipeline.compute.meters import build_meter_daily, build_meter_peaks
@@ -65,7 +66,7 @@ def _balance_asset(parts: Partitions) -> AssetsDefinition:
     @asset(
         name=name, deps=["resolution_15min"], group_name=GROUP, partitions_def=parts.device_months,
         backfill_policy=ONE_RUN, description=describe(name), kinds={"polars", "deltalake"}, owners=OWNERS,
-        metadata={"dagster/column_schema": column_schema(name), "grain": TABLES[name].grain},
+        tags=tags_of(name), metadata={"dagster/column_schema": column_schema(name), "grain": TABLES[name].grain},
     )
     def meter_balance(context: AssetExecutionContext, site: SiteResource) -> MaterializeResult:
         lake, rows = site.lake(), {}

@@ -1,7 +1,7 @@
 """The checks, each named by the sentence that is true when it is green; thin over `compute/findings.py`.
 
-Their verdicts go to Dagster and, with the failing rows, to the table `check_results`. Next: `checks/battery.py`
-and `checks/meters.py`; `checks/common.py`.
+Their verdicts go to Dagster and, with the failing rows, to the table `check_results`. Next: `checks/battery.py`,
+`checks/meters.py`, `checks/schema.py` and `checks/freshness.py`; `checks/common.py`.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,9 @@ from dagster import AssetCheckExecutionContext, AssetCheckResult, AssetChecksDef
 from energy_pipeline import guards
 from energy_pipeline.checks.battery import build_battery_checks
 from energy_pipeline.checks.common import judge
+from energy_pipeline.checks.freshness import build_freshness_check
 from energy_pipeline.checks.meters import build_meter_checks
+from energy_pipeline.checks.schema import build_schema_checks
 from energy_pipeline.compute import findings, zones
 from energy_pipeline.compute.findings import Finding
 from energy_pipeline.resources.lake import Lake
@@ -70,7 +72,10 @@ def build_checks() -> list[AssetChecksDefinition]:
             ),
         )
 
-    return [accounts, times, files, levels_agree, covered, *build_battery_checks(), *build_meter_checks()]
+    return [
+        accounts, times, files, levels_agree, covered, *build_battery_checks(), *build_meter_checks(),
+        *build_schema_checks(), build_freshness_check(),
+    ]
 
 
 def _accounts(lake: Lake, device: str) -> Finding:

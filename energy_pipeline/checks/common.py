@@ -4,18 +4,19 @@ A verdict is stored with what it covers (`guards.py`), so that a check which nev
 Next: `checks/__init__.py`, the checks themselves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import polars as pl
 from dagster import AssetCheckExecutionContext, AssetCheckResult, AssetCheckSeverity, MetadataValue
-from deltalake import DeltaTable, write_deltalake
+from deltalake import write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from energy_pipeline.alerts import announce_checks
 from energy_pipeline.compute.findings import Finding
-from energy_pipeline.guards import ALL, INGEST, Guard, Verdict, judged_digest, merge_rows, pack, unpack
+from energy_pipeline.guards import ALL, CLOCK, INGEST, Guard, Verdict, judged_digest, merge_rows, pack, unpack
 from energy_pipeline.resources.commits import commit_properties, scan_table
 from energy_pipeline.resources.lake import ATTEMPTS, Lake
 from energy_pipeline.resources.lake_errors import LakeBusyError
@@ -37,18 +38,29 @@ def judge(context: AssetCheckExecutionContext, site: SiteResource, guard: Guard,
         guard: the check.
         find: returns the failing rows of a device and its months (none where the table has no months).
     """
+    return judge_all(context, site, [(guard, find)])[0]
+
+
+def judge_all(
+    context: AssetCheckExecutionContext, site: SiteResource, checks: Sequence[tuple[Guard, Find]]
+) -> list[AssetCheckResult]:
+    """Run checks of one stage as `judge` does; a device's verdicts are stored together."""
     lake, settings = site.lake(), site.settings()
-    found: dict[str, Finding] = {}
-    for device, months in scopes_of_run(context, lake, guard).items():
-        # What the table was made from is read first: rows that come meanwhile are judged by the next run.
-        loads = _loads(lake, settings, guard, device, months)
-        if not any(loads.values()):
-            continue  # the table has never been made for this device: nothing to judge
-        found[device] = _with_month(guard, find(device, months))
-        store(lake, settings, guard, device, found[device], loads)
-        for line in announce_checks(lake, settings, device):
-            context.log.warning(line)
-    return _result(guard, found)
+    found: dict[Guard, dict[str, Finding]] = {guard: {} for guard, _ in checks}
+    for device, months in scopes_of_run(context, lake, checks[0][0]).items():
+        judged = []
+        for guard, find in checks:
+            # What the table was made from is read first: rows that come meanwhile are judged by the next run.
+            loads = _loads(lake, settings, guard, device, months)
+            if not any(loads.values()):
+                continue  # the table has never been made for this device: nothing to judge
+            found[guard][device] = _with_month(guard, find(device, months))
+            judged.append((guard, found[guard][device], loads))
+        if judged:
+            store_all(lake, settings, device, judged)
+            for line in announce_checks(lake, settings, device):
+                context.log.warning(line)
+    return [_result(guard, verdict) for guard, verdict in found.items()]
 
 
 def scopes_of_run(context: AssetCheckExecutionContext, lake: Lake, guard: Guard) -> dict[str, list[str]]:
@@ -76,28 +88,39 @@ def _loads(lake: Lake, settings: Settings, guard: Guard, device: str, months: li
     if guard.by_month:
         keys = {m: month_key(device, m, digest) for m in months}
     else:
-        keys = {ALL: f"load:{device}" if guard.stage == INGEST else device_key(device, digest)}
-    numbers = lake.numbers("source_files" if guard.stage == INGEST else guard.table, keys.values())
+        keys = {ALL: f"load:{device}" if guard.stage in {INGEST, CLOCK} else device_key(device, digest)}
+    numbers = lake.numbers("source_files" if guard.stage in {INGEST, CLOCK} else guard.table, keys.values())
     return {scope: numbers[key] for scope, key in keys.items()}
 
 
 def store(
     lake: Lake, settings: Settings, guard: Guard, device: str, finding: Finding, loads: dict[str, int]
 ) -> None:
-    """Replace the verdict of a check on a device; months that this run did not look at keep theirs.
+    """Replace the verdict of a check on a device; months that this run did not look at keep theirs."""
+    store_all(lake, settings, device, [(guard, finding, loads)])
+
+
+def store_all(
+    lake: Lake, settings: Settings, device: str, judged: Sequence[tuple[Guard, Finding, dict[str, int]]]
+) -> None:
+    """Replace the verdicts of several checks on a device, as one commit.
 
     Raises:
         LakeBusyError: another process changed the device's verdicts several times meanwhile.
     """
-    fresh = _verdicts(guard, finding, loads, judged_digest(settings, device, guard.stage))
-    predicate = f"device = '{device}' AND \"table\" = '{guard.table}' AND \"check\" = '{guard.check}'"
+    own = " OR ".join(f"(\"table\" = '{g.table}' AND \"check\" = '{g.check}')" for g, _, _ in judged)
     for _ in range(ATTEMPTS):
         handle = lake.open(CHECK_RESULTS.name)
-        row = CHECK_RESULTS.conform(_row(handle, guard, device, finding, fresh))
+        earlier = {(row["table"], row["check"]): row for row in scan_table(handle, device, None).collect().to_dicts()}
+        rows = pl.concat(
+            _row(earlier.get(g.key), g, device, finding,
+                 _verdicts(g, finding, loads, judged_digest(settings, device, g.stage)))
+            for g, finding, loads in judged
+        )
         try:
             write_deltalake(
-                handle, row.to_arrow(), mode="overwrite", predicate=predicate,
-                commit_properties=commit_properties({}, None),
+                handle, CHECK_RESULTS.conform(rows).to_arrow(), mode="overwrite",
+                predicate=f"device = '{device}' AND ({own})", commit_properties=commit_properties({}, None),
             )
         except CommitFailedError:
             continue
@@ -116,13 +139,9 @@ def _verdicts(guard: Guard, finding: Finding, loads: dict[str, int], digest: str
 
 
 def _row(
-    handle: DeltaTable, guard: Guard, device: str, finding: Finding, fresh: dict[str, Verdict]
+    earlier: dict[str, Any] | None, guard: Guard, device: str, finding: Finding, fresh: dict[str, Verdict]
 ) -> pl.DataFrame:
-    earlier = (
-        scan_table(handle, device, None)
-        .filter((pl.col("table") == guard.table) & (pl.col("check") == guard.check)).collect().to_dicts()
-    )
-    known = unpack(earlier[0]["covers"]) if earlier and guard.by_month else {}
+    known = unpack(earlier["covers"]) if earlier and guard.by_month else {}
     others = {scope: v for scope, v in known.items() if scope not in fresh}
     still_red = {scope for scope, v in others.items() if v.failed}
     failed_rows = len(finding.failed) + sum(others[s].failed for s in still_red)
@@ -132,7 +151,7 @@ def _row(
                 "device": device, "table": guard.table, "check": guard.check, "passed": failed_rows == 0,
                 "blocking": guard.blocking, "failed_rows": failed_rows, "checked_rows": finding.checked_rows,
                 "limit": finding.limit, "advice": finding.advice, "checked_ts": datetime.now(UTC),
-                "sample": merge_rows(finding.failed, earlier[0]["sample"] if earlier else None, still_red, SHOWN),
+                "sample": merge_rows(finding.failed, earlier["sample"] if earlier else None, still_red, SHOWN),
                 "covers": pack({**others, **fresh}),
             }
         ],
@@ -153,8 +172,8 @@ def _result(guard: Guard, found: dict[str, Finding]) -> AssetCheckResult:
     for device, finding in failing.items():
         metadata[f"sample_{device}"] = MetadataValue.md(markdown(finding.failed.head(SHOWN)))
     return AssetCheckResult(
-        passed=not failing, severity=AssetCheckSeverity.ERROR if guard.blocking else AssetCheckSeverity.WARN,
-        metadata=metadata,
+        asset_key=guard.table, check_name=guard.check, passed=not failing, metadata=metadata,
+        severity=AssetCheckSeverity.ERROR if guard.blocking else AssetCheckSeverity.WARN,
     )
 
 

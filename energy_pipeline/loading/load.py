@@ -59,7 +59,7 @@ class LoadReport:
 
 def load_device(
     lake: Lake, settings: Settings, device: str, files: list[RawFile], now_s: float | None = None,
-    progress: Progress | None = None,
+    progress: Progress | None = None, *, careful: bool = False,
 ) -> LoadReport:
     """Load everything that is new in a device's files.
 
@@ -70,6 +70,7 @@ def load_device(
         files: its files as discovered.
         now_s: the present time [s since 1970]; default: the clock.
         progress: called with (bytes done, bytes in all, what).
+        careful: an earlier attempt failed or was killed: read one file after the other, and note each (`attempts.py`).
 
     Raises:
         LakeBusyError: another process kept loading the same device.
@@ -79,7 +80,7 @@ def load_device(
         now = time.time() if now_s is None else now_s
         try:
             repaired = repair_ledger(lake, settings, device)
-            report = _Load(lake, settings, device, files, now, progress).run()
+            report = _Load(lake, settings, device, files, now, progress, careful=careful).run()
         except (CommitFailedError, _LedgerBehindError):
             continue
         report.repaired = repaired
@@ -108,8 +109,9 @@ class _Load:
 
     def __init__(
         self, lake: Lake, settings: Settings, device: str, files: list[RawFile], now_s: float,
-        progress: Progress | None,
+        progress: Progress | None, *, careful: bool,
     ) -> None:
+        self.careful = careful
         self.lake, self.settings, self.device, self.now_s = lake, settings, device, now_s
         self.progress = progress or (lambda *_: None)
         self.handle = lake.open("readings")  # before anything is read: a concurrent load makes our commit fail
@@ -190,9 +192,21 @@ class _Load:
                     self._merge(target.signal, pieces.pop(target.signal, []), spool)
 
     def _read_in_order(self, work: list[tuple[FileWork, Layout]]) -> Iterator[reading.FileResult]:
+        if self.careful:
+            return self._read_one_by_one(work)
         return ordered_map(
             lambda w: guarded(w[0], partial(reading.read_file, w[0], w[1], self.context)), work, self.settings.workers
         )
+
+    def _read_one_by_one(self, work: list[tuple[FileWork, Layout]]) -> Iterator[reading.FileResult]:
+        self.attempts.blame_noted(item for item, _ in work)
+        for item, layout in work:
+            result = self.attempts.killed_too_often(item)
+            if result is None:
+                self.attempts.note(item)
+                result = guarded(item, partial(reading.read_file, item, layout, self.context))
+            yield result
+        self.attempts.done_reading()
 
     def _record(self, read: reading.FileResult) -> None:
         result = self.attempts.judge(read)

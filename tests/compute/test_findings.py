@@ -91,3 +91,126 @@ def test_a_contradicted_zone_is_red_and_an_open_question_is_not() -> None:
     assert findings.contradicted_settings(open_question).passed
     red = rows_of("device_evidence", topic=["zone"], method=["schedule"], verdict=["contradicts"])
     assert findings.contradicted_settings(red).failed["topic"].to_list() == ["zone"]
+
+
+def full_rows(name: str) -> pl.DataFrame:
+    """Two rows of a table with every column filled, within its bounds."""
+    table = TABLES[name]
+
+    def value(column: object) -> object:
+        dtype = column.dtype
+        if dtype == pl.String:
+            return "2024-01" if column.name == "month" else "x"
+        if dtype == pl.Boolean:
+            return True
+        if dtype == pl.Date:
+            return date(2024, 1, 5)
+        if isinstance(dtype, pl.Datetime):
+            return FIRST
+        return max(column.ge or 0, min(1, column.le if column.le is not None else 1))
+
+    columns = {c.name: pl.Series([value(c)] * 2, dtype=c.dtype) if not isinstance(c.dtype, pl.List)
+               else pl.Series([[], []], dtype=c.dtype) for c in table.columns}
+    return pl.DataFrame(columns, schema=table.polars_schema)
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_rows_of_every_table_are_green_and_one_broken_rule_of_each_kind_is_red(name: str) -> None:
+    table, sound = TABLES[name], full_rows(name)
+    assert findings.rows_unlike_schema(sound.lazy(), table).passed
+    assert findings.rows_unlike_schema(table.empty().lazy(), table).passed
+
+    def broken(frame: pl.DataFrame) -> list[tuple[str, str, int]]:
+        return findings.rows_unlike_schema(frame.lazy(), table).failed.select("column", "rule", "rows").rows()
+
+    first = pl.int_range(pl.len()) == 0
+    for column in table.columns:
+        if not column.nullable:
+            planted = sound.with_columns(pl.when(~first).then(column.name).alias(column.name))
+            assert broken(planted) == [(column.name, "null", 1)]
+        for limit, step, word in ((column.ge, -1, "below"), (column.le, 1, "above")):
+            if limit is not None:
+                outside = pl.lit(limit + step).cast(column.dtype)
+                planted = sound.with_columns(pl.when(first).then(outside).otherwise(column.name).alias(column.name))
+                assert broken(planted) == [(column.name, f"{word} {limit:g}", 1)]
+    last = table.columns[-1]
+    assert broken(sound.drop(last.name)) == [(last.name, f"missing, wanted {last.dtype}", 2)]
+    assert broken(sound.with_columns(pl.lit(1, pl.Int8).alias("added"))) == [("added", "unknown, found Int8", 2)]
+    other = pl.String if last.dtype != pl.String else pl.Int64
+    mistyped = sound.with_columns(pl.lit(None, other).alias(last.name))
+    assert broken(mistyped) == [(last.name, f"type {other()}, wanted {last.dtype}", 2)]
+
+
+def test_a_broken_rule_is_counted_per_month() -> None:
+    sound = full_rows("resolution_1d")
+    later = sound.with_columns(pl.lit("2024-02").alias("month"), pl.lit(None, pl.String).alias("signal"))
+    red = findings.rows_unlike_schema(pl.concat([sound, later]).lazy(), TABLES["resolution_1d"])
+    assert red.failed.rows() == [("2024-02", "signal", "null", 2)]
+    assert red.checked_rows == 4
+
+
+def test_a_sentinel_among_sat_voltages_is_red_and_a_full_cell_and_a_missing_one_are_not() -> None:
+    columns = {"month": ["2024-01"] * 3, "signal": ["v1", "v2", "v3"]}
+    green = rows_of("sat_voltage", **columns, sat_voltage_v=[3.45, 3.65, None])
+    assert findings.sat_outside_chemistry(green, (2.8, 3.8)).passed
+    assert findings.sat_outside_chemistry(green, (2.8, 3.8)).checked_rows == 2
+    red = rows_of("sat_voltage", **columns, sat_voltage_v=[3.45, 65.535, 0.0])
+    failed = findings.sat_outside_chemistry(red, (2.8, 3.8)).failed
+    assert failed.select("signal", "sat_voltage_v").rows() == [("v2", 65.535), ("v3", 0.0)]
+
+
+def test_a_cell_without_slope_and_without_reason_is_red_and_one_with_either_is_not() -> None:
+    cells = pl.DataFrame({"pack": [1, 1, 1], "cell": [1, 2, 3]}, schema={"pack": pl.Int16, "cell": pl.Int16})
+    fits = {"level": ["cell"] * 2, "pack": [1, 1], "cell": [1, 2]}
+    answered = rows_of("degradation_fits", **fits, slope_per_year=[-0.3, None], reason=[None, "too few days"])
+    assert findings.cells_without_fit(cells.head(2), answered).passed
+    assert findings.cells_without_fit(cells, answered).failed.rows() == [(1, 3)]  # no row at all
+    silent = rows_of("degradation_fits", **fits, slope_per_year=[-0.3, None], reason=[None, None])
+    assert findings.cells_without_fit(cells.head(2), silent).failed.rows() == [(1, 2)]
+    of_the_pack = rows_of("degradation_fits", level=["pack"], pack=[1], slope_per_year=[1.0])
+    assert findings.cells_without_fit(cells.head(1), of_the_pack).failed.rows() == [(1, 1)]
+
+
+def test_an_account_that_does_not_close_is_named_and_one_that_does_is_not() -> None:
+    ledger = rows_of("signals", signal=["soc"], rows_read=[10], rows_accepted=[7], rows_rejected=[1],
+                     rows_duplicate=[1], rows_conflict=[1])
+    refused = pl.DataFrame({"signal": ["soc"], "rejected": [1], "conflicts": [1]})
+    stored = pl.DataFrame({"signal": ["soc"], "accepted": [7]})
+    assert findings.open_accounts(ledger, stored, refused).passed
+    lost = pl.DataFrame({"signal": ["soc"], "accepted": [6]})
+    assert findings.open_accounts(ledger, lost, refused).failed["signal"].to_list() == ["soc"]
+
+
+def test_a_day_that_says_other_than_its_five_minutes_is_red() -> None:
+    known = {"n": [2, 3], "covered_s": [600.0, 900.0], "integral": [1.0, 2.0], "min": [0.0, 1.0], "max": [5.0, 6.0]}
+    fine = rows_of("resolution_5min", signal=["p", "p"], increase=[0.5, 0.25], **known)
+    day = {"signal": ["p"], "n": [5], "covered_s": [1500.0], "integral": [3.0], "min": [0.0], "max": [6.0]}
+    assert findings.coarse_unlike_fine(fine.lazy(), rows_of("resolution_1d", increase=[0.75], **day).lazy()).passed
+    red = findings.coarse_unlike_fine(fine.lazy(), rows_of("resolution_1d", increase=[0.8], **day).lazy())
+    assert red.failed["signal"].to_list() == ["p"]
+
+
+def test_an_unreadable_and_a_vanished_file_are_red_and_an_empty_one_is_not() -> None:
+    green = rows_of("source_files", path=["a", "b"], status=["read", "empty"])
+    assert findings.unfinished_files(green).passed
+    red = rows_of("source_files", path=["a", "b", "c"], status=["read", "vanished", "unreadable"])
+    assert findings.unfinished_files(red).failed["path"].to_list() == ["b", "c"]
+
+
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("hours", "newest_hours", "state"),
+    [
+        (47, 0, None), (49, 0, "late"), (97, 0, "overdue"), (24 * 40, 0, "overdue"),
+        (24 * 40, 24 * 31, None),  # the whole lake is an archive
+        (None, 0, None),  # a device without readings has none to be late
+    ],
+)
+def test_silence_is_late_then_overdue_and_not_asked_of_an_archive(
+    hours: float | None, newest_hours: float, state: str | None
+) -> None:
+    last = None if hours is None else NOW - timedelta(hours=hours)
+    finding = findings.overdue_readings(last, NOW - timedelta(hours=newest_hours), NOW, (48.0, 96.0), 30.0)
+    assert finding.failed["state"].to_list() == ([state] if state else [])

@@ -11,7 +11,15 @@ import polars as pl
 import pytest
 
 from energy_pipeline.alert_post import post_alert
-from energy_pipeline.alerts import announce_cells, announce_checks, opened_since, send_pending
+from energy_pipeline.alerts import (
+    GAVE_UP,
+    Found,
+    announce_cells,
+    announce_checks,
+    announce_runs,
+    opened_since,
+    send_pending,
+)
 from energy_pipeline.guards import ACCOUNTS, FILES, Verdict, pack
 from energy_pipeline.resources.commits import Scope
 from energy_pipeline.resources.lake import Lake
@@ -138,6 +146,35 @@ def test_while_nobody_answers_nothing_fails_and_nothing_is_lost(lake: Lake, hook
     assert len(opened_since(lake, began)) == 1
     assert send_pending(lake, site(hook)) == []
     assert len(hook.bodies) == 1
+
+
+def test_two_runs_that_find_the_same_alert_unsent_send_it_once(lake: Lake, hook: Hook) -> None:
+    judged(lake, ACCOUNTS, failed=1)
+    sent: list[str] = []
+    second = threading.Event()
+
+    def send(_: object, body: dict[str, object]) -> None:
+        sent.append(str(body["finding"]))
+        if len(sent) == 1:  # while this run still talks to the webhook, the overview begins to send what is pending
+            other.start()
+            second.wait(0.5)
+        else:
+            second.set()
+
+    other = threading.Thread(target=lambda: send_pending(Lake(lake.url), site(hook), send))
+    announce_checks(lake, site(hook), DEVICE, send)
+    other.join()
+    assert sent == [ACCOUNTS.check]
+
+
+def test_work_given_up_is_sent_at_once_and_closed_when_it_is_given_up_no_more(lake: Lake, hook: Hook) -> None:
+    gone = Found("ingest", GAVE_UP, "m1: gave up ingest after 5 attempts")
+    for found in ({"m1": [gone]}, {"m1": [gone]}, {}):
+        announce_runs(lake, site(hook), found)
+    assert [(b["device"], b["kind"], b["subject"], b["finding"]) for b in hook.bodies] == [
+        ("m1", "run", "ingest", "gave_up")
+    ]
+    assert lake.read("alerts", "m1")["closed_ts"].null_count() == 0
 
 
 def test_an_overloaded_webhook_is_asked_again_and_a_refusing_one_is_not(hook: Hook) -> None:

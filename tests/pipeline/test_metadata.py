@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dagster import AssetKey, AssetRecordsFilter, FreshnessPolicy
+from dagster import AssetKey, AssetRecordsFilter, FreshnessPolicy, MultiPartitionsDefinition
 from PIL import Image
 
 from energy_pipeline.assets.lineage import COLUMNS
@@ -19,6 +19,7 @@ from energy_pipeline.coordinator import device_of_tags
 from energy_pipeline.plots import bars, heat_map
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.twin import make_plant, plan_preset
+from energy_pipeline.work import UNTRACKED
 from tests.pipeline.conftest import Pipeline
 
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -104,6 +105,22 @@ def test_both_ends_of_the_way_say_when_no_new_data_comes(done: Pipeline) -> None
     with_policy = {name: s.freshness_policy for name, s in specs.items() if s.freshness_policy}
     assert set(with_policy) == {"readings", "fleet_summary"}
     assert all(isinstance(p, FreshnessPolicy) for p in with_policy.values())
+
+
+def test_tags_say_whose_a_table_is_and_what_a_partition_of_it_is(done: Pipeline) -> None:
+    specs = {s.key.to_user_string(): s for s in build_definitions(done.site).resolve_all_asset_specs()}
+    assert set(specs) == set(TABLES) - set(UNTRACKED)
+    for spec in specs.values():
+        assert {"domain", "grain", "source"} <= set(spec.tags), spec.key
+        assert spec.owners, spec.key
+        assert spec.description, spec.key
+        by_month = isinstance(spec.partitions_def, MultiPartitionsDefinition)
+        assert (spec.tags["grain"] == "device-month") is by_month, spec.key
+    of = {name: tuple(specs[name].tags[t] for t in ("domain", "grain", "source")) for name in specs}
+    assert of["readings"] == ("common", "device", "files")
+    assert of["sat_voltage"] == ("battery", "device-month", "tables")
+    assert of["meter_costs"] == ("meter", "device-month", "tables")
+    assert of["fleet_summary"] == ("common", "fleet", "tables")
 
 
 def test_a_calendar_paints_covered_days_and_leaves_missing_ones_grey(done: Pipeline) -> None:
