@@ -72,8 +72,9 @@ def print_status(console: Console, lake: Lake, settings: Settings, found: Discov
 
 def _print_whole(console: Console, table: RichTable) -> None:
     """Print a table at its full width: a terminal that is narrower breaks lines, and no cell is cut off."""
-    wide = console.options.update(max_width=WIDEST)
-    console.print(table, width=Measurement.get(console, wide, table).maximum, crop=False, highlight=False)
+    width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+    wide = Console(file=console.file, width=width, force_terminal=console.is_terminal)
+    wide.print(table, highlight=False)
 
 
 def _devices(lake: Lake, settings: Settings, found: Discovery, status: Status) -> RichTable:
