@@ -11,7 +11,7 @@ export ENERGY_SETTINGS ?= $(firstword $(wildcard energy.toml $(DEMO)/energy.toml
 export DAGSTER_HOME := $(CURDIR)/.dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-crash lint format bench bench-api bench-viewer dev view screenshots fuzz score clean
+.PHONY: help env demo test test-crash lint format bench bench-api bench-viewer dev view screenshots fuzz laws score clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ bench-viewer: env ## measure the viewer by a real browser on 260 cells × 600 da
 
 fuzz: env ## 100,000 mutated files through the reader
 	$(BIN)/python -m tests.fuzz.run --count 100000 --seed 1
+
+laws: env ## search for counterexamples to the laws of loading: 1,000 random examples of each and more
+	HYPOTHESIS_PROFILE=hunt $(BIN)/python -m pytest -q --hypothesis-show-statistics tests/loading/test_reading_laws.py tests/loading/test_laws.py $(ARGS)
 
 score: env ## how good the verdicts are, on simulated plants with known truth
 	$(BIN)/energy-pipeline twin score

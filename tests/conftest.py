@@ -58,6 +58,7 @@ class Site:
     folder: Path
     toml: str = ""
     now_s: float = NOW_S
+    workers: int = 2
     _clock: int = field(default=0)
 
     @property
@@ -70,7 +71,7 @@ class Site:
         """Settings as the file gives them now."""
         self.root.mkdir(parents=True, exist_ok=True)
         path = self.folder / "energy.toml"
-        path.write_text(f'roots = ["raw"]\nlake = "lake"\nworkers = 2\n{self.toml}', encoding="utf-8")
+        path.write_text(f'roots = ["raw"]\nlake = "lake"\nworkers = {self.workers}\n{self.toml}', encoding="utf-8")
         return load_settings(path, environ={})
 
     @property

@@ -103,8 +103,8 @@ def _idle_sources(settings: Settings, read: set[str]) -> list[Problem]:
     for source in settings.source:
         if source.name not in read:
             message = (
-                f"source {source.name!r}: glob = {source.glob!r} matches no file below {', '.join(settings.roots)} that "
-                f"an earlier block does not take; it is compared, with case, with the path below a data root"
+                f"source {source.name!r}: glob = {source.glob!r} matches no file below {', '.join(settings.roots)}, or "
+                f"none that an earlier block leaves; it is compared, with case, with the path below a data root"
             )
             problems.append(Problem(f"source {source.name}", message))
     return problems

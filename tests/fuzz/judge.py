@@ -24,7 +24,7 @@ from energy_pipeline.settings import Settings
 from tests.fuzz.mutate import Case
 
 NOW_S = 1_736_899_200.0
-SLOW_S = 5.0
+SLOW_S = 5.0  # of the processor, so that a busy machine breaks no promise
 CONTEXT = ReadContext(
     Settings(), ZoneInfo("Europe/Berlin"), (1_514_761_200_000_000, int((NOW_S + 86_400) * 1e6)), NOW_S
 )
@@ -39,7 +39,7 @@ def judge(case: Case, folder: Path, rng: random.Random) -> Counter[str]:
     path = folder / case.name
     path.write_bytes(case.data)
     file = RawFile(f"raw/m1/{case.name}", path, case.source, len(case.data), int((NOW_S - 1e6) * 1e9))
-    started = time.perf_counter()
+    started = time.process_time()
     layout = peek_layout(file, CONTEXT)
     if layout is None:
         return Counter(files_empty=1)
@@ -47,7 +47,7 @@ def judge(case: Case, folder: Path, rng: random.Random) -> Counter[str]:
         _demand(len(str(layout)) > 10, "a reason in words")
         return Counter(files_unreadable=1)
     result = read_file(FileWork(file), layout, CONTEXT)
-    _demand(time.perf_counter() - started < SLOW_S, "an answer in time")
+    _demand(time.process_time() - started < SLOW_S, "an answer in time")
     found = Counter({f"files_{result.status}": 1})
     if result.chunk is None:
         return found
@@ -95,17 +95,18 @@ def _compare_parts(file: RawFile, whole: FileResult, case: Case, rng: random.Ran
         return
     cut = rng.choice(ends[1:-1])
     file.location.write_bytes(case.data[:cut])
-    short = RawFile(file.path, file.location, file.source, cut, file.mtime_ns)
+    # A file that still grows: its last rows wait for what tells their times.
+    short = RawFile(file.path, file.location, file.source, cut, int((NOW_S - 60) * 1e9))
     first = read_file(FileWork(short), whole.layout, CONTEXT)
-    if first.read_bytes != cut:
+    if first.read_bytes == 0:
         return
     file.location.write_bytes(case.data)
     known = first.chunk
     entry = LedgerEntry(
-        file.path, first.status, cut, file.mtime_ns, first.head, first.tail, cut, first.lines_read, ("x",),
+        file.path, first.status, cut, file.mtime_ns, first.head, first.tail, first.read_bytes, first.lines_read, ("x",),
         known.end if known else NOTHING_BEFORE, "",
     )
-    second = read_file(FileWork(file, cut, entry), whole.layout, CONTEXT)
+    second = read_file(FileWork(file, first.read_bytes, entry), whole.layout, CONTEXT)
     chunks = [r.chunk for r in (first, second) if r.chunk is not None]
     for signal, part in whole.chunk.signals.items():
         pieces = [c.signals[signal] for c in chunks]

@@ -1,6 +1,7 @@
 """A long run of the fuzzer: `python -m tests.fuzz.run --count 100000 --seed 1` prints what became of the files."""
 
 import argparse
+import faulthandler
 import random
 import sys
 import time
@@ -15,21 +16,30 @@ from tests.fuzz.mutate import make_case
 
 BLOCK = 500
 SHOWN = 5
+HANG_S = 120.0  # by the clock: a file that takes so long hangs
 
 
-def run_block(seed: int, start: int, stop: int) -> tuple[Counter[str], list[tuple[int, str]], float]:
-    """Judge cases [start, stop); return counts, failures (number, trace) and the longest time [s]."""
+def run_block(
+    seed: int, start: int, stop: int, hang_s: float = HANG_S
+) -> tuple[Counter[str], list[tuple[int, str]], float]:
+    """Judge cases [start, stop); return counts, failures (number, trace) and the longest time of the processor [s].
+
+    A file that hangs ends the process with the place where it hangs, and so fails the run.
+    """
     found: Counter[str] = Counter()
     failures = []
     longest = 0.0
     with TemporaryDirectory(prefix="fuzz-") as folder:
         for number in range(start, stop):
-            began = time.perf_counter()
+            began = time.process_time()
+            faulthandler.dump_traceback_later(hang_s, exit=True)
             try:
                 found += judge(make_case(seed, number), Path(folder), random.Random(number))  # noqa: S311
             except Exception:  # noqa: BLE001 - whatever it is, it is the finding
                 failures.append((number, traceback.format_exc()))
-            longest = max(longest, time.perf_counter() - began)
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+            longest = max(longest, time.process_time() - began)
     return found, failures, longest
 
 
