@@ -34,6 +34,7 @@ class Selection(param.Parameterized):
     range = param.Selector(default="", objects=["", *RANGES], doc="empty: the page's own default")
     start = param.String(default="", doc="local wall clock, YYYY-MM-DDTHH:MM, of a custom range")
     end = param.String(default="", doc="local wall clock, YYYY-MM-DDTHH:MM, of a custom range")
+    zoom = param.String(default="", doc="part of the range that the chart shows: two local moments with / between")
     tab = param.String(default="")
     cell = param.String(default="", doc="P1C24")
     pack = param.Integer(default=0, bounds=(0, 999), doc="0: all packs")
@@ -81,6 +82,18 @@ class Selection(param.Parameterized):
 
 
 FIELDS = tuple(n for n in Selection.param if n not in {"name", "refused"})
+
+
+def zoom_text(start: datetime, end: datetime) -> str:
+    """Return a zoomed window of the local clock as it stands in the address."""
+    return "/".join(m.replace(tzinfo=None).isoformat(timespec="seconds") for m in (start, end))
+
+
+def zoom_window(text: str, zone: ZoneInfo | None = None) -> tuple[datetime, datetime] | None:
+    """Return the two moments of a zoom on the local clock, naive; None where they are not two in order."""
+    first, _, last = text.partition("/")
+    a, b = local_moment(first, zone), local_moment(last, zone)
+    return (a, b) if a is not None and b is not None and a < b else None
 
 
 def limit_text(value: float | None) -> str:
@@ -139,6 +152,8 @@ def _checked(selection: Selection, name: str, text: str) -> object:
             raise ValueError(text)
         return value
     if name == "cell" and text and not _CELL.match(text):
+        raise ValueError(text)
+    if name == "zoom" and text and zoom_window(text) is None:
         raise ValueError(text)
     if name in {"low", "high"} and text and not math.isfinite(float(text)):
         raise ValueError(text)

@@ -235,6 +235,35 @@ def test_spread_period_and_the_drawing_of_a_series_come_from_the_address_and_go_
     assert DE("meter.energy.week") in seen.text
 
 
+def test_a_zoom_goes_into_the_address_when_it_rests_and_comes_back_from_it(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charts: list[lod_chart.LodChart] = []
+    render = lod_chart.LodChart.render
+
+    def rendered(self: lod_chart.LodChart, data: object) -> list[object]:
+        charts.append(self)
+        return render(self, data)
+
+    monkeypatch.setattr(lod_chart.LodChart, "render", rendered)
+    seen.to("?").to("?page=meter&device=m1&zoom=2024-10-01T00:00:00/2024-10-02T12:00:00")
+    chart = charts[-1]
+    hours = (chart.spec.x_range.end - chart.spec.x_range.start) / 3_600_000
+    assert hours == 36
+    count = len(charts)
+    seen.run(lambda: chart.spec.x_range.update(end=chart.spec.x_range.start + 3_600_000 * 6))
+    query = seen.still().query
+    assert query == "?page=meter&device=m1&zoom=2024-10-01T00%3A00%3A00%2F2024-10-01T06%3A00%3A00"
+    assert len(charts) == count  # its own zoom does not draw it anew
+    seen.to("?page=meter&device=m1&zoom=2024-10-01T00:00:00/2024-10-02T12:00:00")
+    assert len(charts) == count + 1
+    seen.to(query)
+    assert len(charts) == count + 2
+    seen.run(lambda: setattr(seen.shell._page.toolbar, "_syncing", False))
+    seen.run(lambda: seen.shell._page.toolbar._picked("range", "7d"))
+    assert seen.still().query == "?page=meter&device=m1&range=7d"
+
+
 def _raises(*_given: object, **_named: object) -> None:
     raise PlantedError
 

@@ -31,7 +31,7 @@ def test_defaults_do_not_stand_in_the_address() -> None:
 @pytest.mark.parametrize(
     "query",
     ["?page=nothing", "?pack=-1", "?pack=x", "?cell=A1", "?lang=fr", "?range=3y", "?theme=pink", "?low=nan", "?high=x",
-     "?quantity=q", "?y=z"],
+     "?quantity=q", "?y=z", "?zoom=2024-01-02/2024-01-01", "?zoom=x"],
 )
 def test_nonsense_is_refused_by_name_and_the_default_stays(query: str) -> None:
     read = Selection()

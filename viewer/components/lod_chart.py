@@ -6,7 +6,7 @@ visible data, its 1–99 % range, or limits that the user gives. Next: `series.p
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -23,6 +23,7 @@ from viewer.wallclock import from_wall_ms, to_wall, wall_ms
 
 log = logging.getLogger(__name__)
 DEBOUNCE_S = 0.12
+REST_S = 0.8  # without a move, then the window is reported
 MAX_POINTS = 1600
 MIN_SPAN_MS = 60_000
 
@@ -74,6 +75,7 @@ class LodChart:
         self._status = html.pane("", margin=(0, 0, 4, 0))
         self.results: list[SeriesResult] = []
         self.figure = None
+        self.on_window: Callable[[datetime, datetime], None] | None = None  # told the window (UTC) when zooming rests
 
     def load(self) -> ChartData:
         """Read the window and, for the strip, the whole span."""
@@ -217,6 +219,9 @@ class LodChart:
             raise results
         else:
             await self._session.apply(lambda: self._put(results))
+            if self.on_window is not None:
+                await asyncio.sleep(REST_S)
+                await self._session.apply(lambda: self.on_window(start, end))
 
     def _stale(self) -> None:
         """Say that the picture is not that of the window."""

@@ -15,6 +15,7 @@ from viewer.selection import RANGES
 from viewer.session import Session
 
 SMALL = {"size": "small", "margin": (0, 12, 8, 0)}
+WINDOW = {"device", "range", "start", "end"}  # what ends a zoom
 KEEP_WIDTH = {"flex-shrink": "0", "max-width": "100%"}
 ONE_LINE = {"& .MuiToggleButton-root": {"whiteSpace": "nowrap"}, "maxWidth": "100%", "overflowX": "auto"}
 
@@ -127,7 +128,8 @@ class Toolbar:
         if field == "range" and value == self._default_range and not self._session.selection.range:
             return
         if not self._syncing and value is not None:
-            setattr(self._session.selection, field, value)
+            zoom = {"zoom": ""} if field in WINDOW else {}
+            self._session.selection.param.update(**{field: value}, **zoom)
 
     def _moment(self, field: str, label: str, default: datetime) -> pmui.DatetimePicker:
         given = getattr(self._session.selection, field)
