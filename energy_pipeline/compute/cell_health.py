@@ -57,7 +57,7 @@ def build_cell_health(
         _weak(frame, ctx.battery), _resistive(frame, ctx.battery),
         (pl.col("stuck_hours") >= ctx.battery.stuck_h).fill_null(value=False).alias("stuck"),
         pl.col("outlier").fill_null(value=False), pl.lit(ctx.device).alias("device"),
-        _energy_lost(charge_cycles, last, ctx.battery), _imbalance(ctx.battery), _temperature_state(ctx.battery),
+        *_energy_lost(charge_cycles, last, ctx.battery), _imbalance(ctx.battery), _temperature_state(ctx.battery),
     )
     return CELL_HEALTH.conform(frame.with_columns(_finding(ctx.battery).alias("finding")))
 
@@ -210,16 +210,25 @@ def _temperature_state(battery: BatterySettings) -> pl.Expr:
     )
 
 
-def _energy_lost(charge_cycles: pl.DataFrame, last: date, battery: BatterySettings) -> pl.Expr:
-    """Return the energy that stays in the median cell because the first-empty cell ends the discharge [kWh].
+def _energy_lost(charge_cycles: pl.DataFrame, last: date, battery: BatterySettings) -> list[pl.Expr]:
+    """Return the energy of a discharge that the first-empty cell leaves usable, loses, and that is there in all [kWh].
 
-    Its lead in time × mean current × mean voltage of the discharges of the last days; null for all other cells.
+    Lost: its lead in time × mean current × mean voltage of the discharges of the last days, which stays in the median
+    cell. Usable: the median energy of those of them that went from a high SOC to an empty cell. Recoverable: both, what
+    the battery would give if that cell were like the median one. Null for all other cells.
     """
     recent = _recent(charge_cycles.filter(pl.col("kind") == "discharge"), last, battery.recent_days)
     watt = (recent["current_mean_a"] * recent["voltage_mean_v"]).median()
-    first = pl.col("first_empty_share") == pl.col("first_empty_share").max()
+    deep = pl.col("delta_soc").is_null() | (pl.col("delta_soc") >= battery.capacity_soc_points)
+    whole = recent.filter(deep & (pl.col("cell_min_end_v") <= battery.voltage("empty_cell_v")))
+    usable = pl.lit(whole["energy_kwh"].median(), pl.Float64)
+    first = (pl.col("first_empty_share") == pl.col("first_empty_share").max()) & (pl.col("first_empty_share") > 0)
     kwh = pl.col("lead_s") * pl.lit(watt, pl.Float64) / 3.6e6
-    return pl.when(first & (pl.col("first_empty_share") > 0)).then(kwh).alias("energy_lost_kwh")
+    known = first & kwh.is_not_null()
+    return [
+        pl.when(first).then(kwh).alias("energy_lost_kwh"), pl.when(known).then(usable).alias("energy_usable_kwh"),
+        pl.when(known).then(usable + kwh).alias("energy_recoverable_kwh"),
+    ]
 
 
 def _weak(frame: pl.DataFrame, battery: BatterySettings) -> pl.Series:

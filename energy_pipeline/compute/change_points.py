@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from energy_pipeline.compute.battery_series import Float
+from energy_pipeline.compute.sat_voltage import nan_median
 
 BARTLETT_LAGS = 14
 TREND_HALF_WIDTH = 28
@@ -29,13 +30,18 @@ class Change:
 
 
 def running_median(y: Float, half: int) -> Float:
-    """Return the median over rows k − half … k + half, shorter at the ends."""
-    padded = np.pad(y.astype(np.float64), half, constant_values=np.nan)
-    ordered = np.sort(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1)  # NaN goes last
-    count = np.isfinite(ordered).sum(axis=1)
-    row = np.arange(len(ordered))
-    low, high = ordered[row, np.maximum((count - 1) // 2, 0)], ordered[row, np.minimum(count // 2, 2 * half)]
-    return np.asarray((low + high) / 2.0, dtype=np.float64)
+    """Return the median over columns k − half … k + half of the last axis, shorter at the ends."""
+    n = y.shape[-1]
+    out = np.empty(y.shape)
+    if n > 2 * half:
+        window = np.lib.stride_tricks.sliding_window_view(y, 2 * half + 1, axis=-1)
+        out[..., half : n - half] = np.partition(window, half, axis=-1)[..., half]
+    ends = np.unique(np.concatenate([np.arange(min(half, n)), np.arange(max(0, n - half), n)]))
+    if len(ends):
+        padded = np.pad(y.astype(np.float64), [(0, 0)] * (y.ndim - 1) + [(half, half)], constant_values=np.nan)
+        window = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis=-1)[..., ends, :]
+        out[..., ends] = nan_median(window, axis=-1)
+    return out
 
 
 def long_run_variance(y: Float, floor: float) -> float:
@@ -62,26 +68,35 @@ class LineCost:
 
     def __init__(self, t: Float) -> None:
         self.t = t - t.mean()
+        self.room = [np.empty((len(t) + 1, len(t) + 1)) for _ in range(4)]  # fresh pages cost more than the sums
         n, st, stt = (_sums(v) for v in (np.ones_like(self.t), self.t, self.t * self.t))
-        self.n = np.maximum(n, 1.0)
-        self.mean_t = st / self.n
+        n = np.maximum(n, 1.0)
+        self.share = 1.0 / n
+        self.mean_t = st / n
         spread = stt - st * self.mean_t
         self.inverse = np.where(spread > 1e-9, 1.0 / np.maximum(spread, 1e-9), 0.0)
 
     def matrix(self, y: Float) -> Float:
-        """Return the costs as a matrix [b, a]; only a < b has a meaning."""
+        """Return the costs as a matrix [b, a], valid until the next call; only a < b has a meaning."""
         yc = y - y.mean()
-        sy = _sums(yc)
-        cross = _sums(self.t * yc) - self.mean_t * sy
-        return np.asarray(
-            np.maximum(_sums(yc * yc) - sy * sy / self.n - cross * cross * self.inverse, 0.0), dtype=np.float64
-        )
+        cost, sy, cross, part = self.room
+        for room, v in ((sy, yc), (cross, self.t * yc), (cost, yc * yc)):
+            _sums(v, room)
+        np.multiply(self.mean_t, sy, out=part)
+        cross -= part
+        cross *= cross
+        cross *= self.inverse
+        np.multiply(sy, sy, out=part)
+        part *= self.share
+        cost -= part
+        cost -= cross
+        return np.asarray(np.maximum(cost, 0.0, out=cost), dtype=np.float64)
 
 
-def _sums(v: Float) -> Float:
+def _sums(v: Float, room: Float | None = None) -> Float:
     """Return the sum over rows [a, b) as a matrix [b, a]."""
     total = np.concatenate([[0.0], np.cumsum(v)])
-    return np.asarray(total[:, None] - total[None, :], dtype=np.float64)
+    return np.subtract(total[:, None], total[None, :], out=room)
 
 
 def best_partition(cost: Float, penalty: float, minimum: int) -> list[int]:

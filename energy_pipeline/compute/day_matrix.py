@@ -31,8 +31,7 @@ def day_matrix(sat_daily: pl.DataFrame, column: str) -> DayMatrix | None:
     if rows.is_empty():
         return None
     days = rows["day"].unique().sort()
-    place = dict(zip(keys["signal"].to_list(), range(len(keys)), strict=True))
-    row = rows["signal"].replace_strict(place, return_dtype=pl.Int64).to_numpy()
+    row = rows["signal"].cast(pl.Enum(keys["signal"])).to_physical().to_numpy()
     numbers = days.cast(pl.Int32).to_numpy()
     col = np.searchsorted(numbers, rows["day"].cast(pl.Int32).to_numpy())
     values = np.full((len(keys), len(days)), np.nan)

@@ -11,10 +11,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from energy_pipeline.compute.anchors import with_true_charge
 from energy_pipeline.compute.battery_series import Float, Int
 from energy_pipeline.compute.context import DeviceContext
+from energy_pipeline.compute.cycle_counts import count_cycles
 from energy_pipeline.compute.day_matrix import DayMatrix, day_matrix
-from energy_pipeline.compute.fit_levels import FitSeries, cell_steps, cut_rows, own_steps, series_of, system_steps
+from energy_pipeline.compute.fit_levels import (
+    FitSeries,
+    cell_steps,
+    cut_rows,
+    moved_at,
+    own_steps,
+    series_of,
+    system_steps,
+    wild_days,
+)
 from energy_pipeline.compute.fit_rows import Common, common_of, fit_family
 from energy_pipeline.compute.sat_voltage import nan_median
 from energy_pipeline.schemas.battery import DEGRADATION_FITS
@@ -80,7 +91,7 @@ def _families(
     out = []
     for quantity in (OFFSET, INDEX):
         matrix = day_matrix(sat_daily, quantity) or _nothing(sat_daily)
-        efc = cycles_by_day(charge_cycles, matrix.days, ctx)
+        efc = cycles_by_day(capacity, charge_cycles, matrix.days, ctx)
         common = cut_rows(matrix.days, system_steps(regimes)) if matrix.days else np.empty(0, np.int64)
         cells = _cell_series(ctx, matrix, quantity, common, regimes)
         packs = _pack_series(ctx, matrix, quantity, common)
@@ -105,12 +116,15 @@ def _cell_series(
 ) -> list[FitSeries]:
     out = []
     steps = cell_steps(regimes)
+    moved = moved_at(matrix, common, ctx.battery)
+    wild = wild_days(matrix.values, ctx.battery, percent=quantity != OFFSET)
     for row, (pack, cell, signal) in enumerate(zip(matrix.packs, matrix.cells, matrix.signals, strict=True)):
         own = quantity == OFFSET and len(matrix.days) > 0
-        cuts = own_steps(matrix, row, common, steps.get(signal, []), ctx.battery) if own else common
+        cuts = own_steps(matrix, common, moved[row], steps.get(signal, [])) if own else common
         y = matrix.values[row]
         out.append(
-            series_of(y, cuts, ctx.battery, quantity=quantity, grade="cell", pack=pack, cell=cell, signal=signal)
+            series_of(y, cuts, ctx.battery, quantity=quantity, grade="cell", pack=pack, cell=cell, signal=signal,
+                      wild=wild[row])
         )
     return out
 
@@ -122,7 +136,8 @@ def _pack_series(ctx: DeviceContext, matrix: DayMatrix, quantity: str, common: I
     for pack in sorted(set(packs[packs >= 0].tolist())):
         y = _middle(matrix.values[packs == pack])
         one = DayMatrix(y[None], matrix.t, matrix.days, [pack], [None], [None])
-        cuts = own_steps(one, 0, common, [], ctx.battery) if quantity == OFFSET and matrix.days else common
+        own = quantity == OFFSET and len(matrix.days) > 0
+        cuts = own_steps(one, common, moved_at(one, common, ctx.battery)[0], []) if own else common
         out.append(series_of(y, cuts, ctx.battery, quantity=quantity, grade="pack", pack=pack))
     return out
 
@@ -149,16 +164,23 @@ def _capacity_family(ctx: DeviceContext, capacity: pl.DataFrame, charge_cycles: 
     y = 100.0 * rows["q_anchor_ah"].to_numpy() / ctx.battery.nameplate_ah
     none = np.empty(0, np.int64)
     series = series_of(y, none, ctx.battery, quantity=CAPACITY_PERCENT, grade="system")
-    return [Family(number - number[0], days, cycles_by_day(charge_cycles, days, ctx), [series])]
+    return [Family(number - number[0], days, cycles_by_day(capacity, charge_cycles, days, ctx), [series])]
 
 
-def cycles_by_day(charge_cycles: pl.DataFrame, days: Sequence[Any], ctx: DeviceContext) -> Float:
-    """Return the measured equivalent full cycles done by the end of each day; NaN where charge is not measured."""
-    known = charge_cycles.drop_nulls("charge_ah")
+def cycles_by_day(
+    capacity: pl.DataFrame, charge_cycles: pl.DataFrame, days: Sequence[Any], ctx: DeviceContext
+) -> Float:
+    """Return the measured equivalent full cycles done by the end of each day; NaN where charge is not measured.
+
+    They are `capacity.efc_ah`; where that table is not there, the same count from the segments.
+    """
+    known = capacity.drop_nulls("efc_ah").sort("day")
+    if known.is_empty() and not charge_cycles.is_empty():
+        segments = with_true_charge(charge_cycles)
+        known = count_cycles(segments, None, None, ctx.battery, None, ctx.zone.key).drop_nulls("efc_ah")
     if known.is_empty() or not len(days):
         return np.full(len(days), np.nan)
-    per_day = known.group_by("day").agg(pl.col("charge_ah").sum()).sort("day")
-    total = np.concatenate([[0.0], np.cumsum(per_day["charge_ah"].to_numpy())]) / (2.0 * ctx.battery.nameplate_ah)
-    have = per_day["day"].to_numpy().astype("datetime64[D]")
+    total = np.concatenate([[0.0], known["efc_ah"].to_numpy()])
+    have = known["day"].to_numpy().astype("datetime64[D]")
     done = np.searchsorted(have, np.array(days, dtype="datetime64[D]"), side="right")
     return np.asarray(total[done], dtype=np.float64)

@@ -17,9 +17,11 @@ from energy_pipeline.compute.change_points import running_median
 from energy_pipeline.compute.day_matrix import DayMatrix
 from energy_pipeline.compute.gls import Problem
 from energy_pipeline.compute.regimes import CELL_STEP, OPERATING
+from energy_pipeline.compute.sat_voltage import nan_median
 from energy_pipeline.settings import BatterySettings
 
 DAYS_PER_YEAR = 365.25
+TOGETHER = 64  # series looked at together: their windows fit into the cache
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,11 @@ def levels_of(rows: Int, cuts: Int, minimum: int) -> tuple[Int, Int]:
     if not len(cuts):
         return rows, np.zeros(len(rows), dtype=np.int64)
     raw = np.searchsorted(cuts, rows, side="right")
-    names, place, count = np.unique(raw, return_inverse=True, return_counts=True)
-    keep = count >= min(minimum, count.max())
+    count = np.bincount(raw, minlength=1)
+    keep = (count > 0) & (count >= min(minimum, count.max()))
     number = np.cumsum(keep) - 1
-    stay = keep[place]
-    del names
-    return rows[stay], number[place][stay].astype(np.int64)
+    stay = keep[raw]
+    return rows[stay], number[raw][stay].astype(np.int64)
 
 
 def system_steps(regimes: pl.DataFrame) -> list[date]:
@@ -73,19 +74,23 @@ def cell_steps(regimes: pl.DataFrame) -> dict[str | None, list[date]]:
     return out
 
 
-def own_steps(
-    matrix: DayMatrix, row: int, common: Int, mine: Sequence[date], battery: BatterySettings
-) -> Int:
-    """Return the rows at which an offset gets a new level: its own steps (`mine`), and common ones that moved it."""
+def moved_at(matrix: DayMatrix, common: Int, battery: BatterySettings) -> Bool:
+    """Return which rows moved by `cell_step_mv` or more at each common cut, by medians on both sides: rows × cuts."""
     width = battery.regime_min_days
-    y = matrix.values[row]
-    found = []
-    for cut in common:
+    out = np.zeros((len(matrix.values), len(common)), dtype=np.bool_)
+    at = np.arange(len(matrix.t))
+    for k, cut in enumerate(common):
         near = np.abs(matrix.t - matrix.t[min(cut, len(matrix.t) - 1)]) <= width
-        at = np.arange(len(y))
-        before, after = y[near & (at < cut) & np.isfinite(y)], y[near & (at >= cut) & np.isfinite(y)]
-        if len(before) and len(after) and abs(np.median(after) - np.median(before)) >= battery.cell_step_mv:
-            found.append(int(cut))
+        before, after = near & (at < cut), near & (at >= cut)
+        if before.any() and after.any():
+            step = nan_median(matrix.values[:, after], axis=1) - nan_median(matrix.values[:, before], axis=1)
+            out[:, k] = np.abs(np.nan_to_num(step)) >= battery.cell_step_mv
+    return out
+
+
+def own_steps(matrix: DayMatrix, common: Int, moved: Bool, mine: Sequence[date]) -> Int:
+    """Return the rows at which an offset gets a new level: its own steps (`mine`), and common ones that `moved` it."""
+    found = [int(k) for k in common[moved]]
     if mine:
         found.extend(int(k) for k in cut_rows(matrix.days, mine))
     return np.unique(np.array(found, dtype=np.int64))
@@ -93,27 +98,47 @@ def own_steps(
 
 def series_of(
     y: Float, cuts: Int, battery: BatterySettings, *, quantity: str, grade: str,
-    pack: int | None = None, cell: int | None = None, signal: str | None = None,
+    pack: int | None = None, cell: int | None = None, signal: str | None = None, wild: Bool | None = None,
 ) -> FitSeries:
-    """Make the series of one row of a day matrix with its levels; `grade` is cell, pack or system."""
-    known = np.flatnonzero(np.isfinite(y))
-    kept = known[~wild_days(y[known], battery, percent=quantity != "sat_offset_mv")]
+    """Make the series of one row of a day matrix with its levels; `grade` is cell, pack or system.
+
+    `wild` are its days that leave the fit, where they are known already (`wild_days`).
+    """
+    if wild is None:
+        wild = wild_days(y[None], battery, percent=quantity != "sat_offset_mv")[0]
+    known = np.isfinite(y)
+    kept = np.flatnonzero(known & ~wild)
     rows, level = levels_of(kept, cuts, battery.regime_min_days)
-    return FitSeries(rows, y[rows], level, pack, cell, quantity, grade, len(known) - len(kept), signal)
+    return FitSeries(rows, y[rows], level, pack, cell, quantity, grade, int(known.sum()) - len(kept), signal)
 
 
-def wild_days(y: Float, battery: BatterySettings, *, percent: bool) -> Bool:
+def wild_days(values: Float, battery: BatterySettings, *, percent: bool) -> Bool:
     """Return single days far off the running median of their neighbours: a stuck sensor, a wrong reading.
 
     Beyond both the set number of robust deviations and the smallest outlier in mV (in percent of a full cell for the
     index). One such day would decide a slope; a trend or a lasting step is in its own running median and stays.
+    `values` are series × days, NaN where missing; series that have the same days are looked at together.
     """
-    if len(y) < 2 * battery.left_out_half_days + 1:
-        return np.zeros(len(y), dtype=np.bool_)
+    out = np.zeros(values.shape, dtype=np.bool_)
+    finite = np.isfinite(values)
+    groups: dict[bytes, list[int]] = {}
+    for row in range(len(values)):
+        groups.setdefault(finite[row].tobytes(), []).append(row)
+    for members in groups.values():
+        known = np.flatnonzero(finite[members[0]])
+        if len(known) < 2 * battery.left_out_half_days + 1:
+            continue
+        for k in range(0, len(members), TOGETHER):
+            rows = np.ix_(members[k : k + TOGETHER], known)
+            out[rows] = _wild(values[rows], battery, percent=percent)
+    return out
+
+
+def _wild(y: Float, battery: BatterySettings, *, percent: bool) -> Bool:
     off = np.abs(y - running_median(y, battery.left_out_half_days))
     least = battery.outlier_mv * (0.1 / battery.voltage("full_median_cell_v") if percent else 1.0)
-    limit = max(battery.left_out_z * 1.4826 * float(np.median(off)), least)
-    return np.asarray(off > limit, dtype=np.bool_)
+    limit = np.maximum(battery.left_out_z * 1.4826 * np.median(off, axis=1), least)
+    return np.asarray(off > limit[:, None], dtype=np.bool_)
 
 
 def regressors(series: FitSeries, x: Float) -> Float:

@@ -123,9 +123,10 @@ def _delta(quantity: str, battery: BatterySettings) -> float:
 
 
 def _add_slopes(rows: list[Row], series: list[FitSeries], main: list[Estimate], t: Float) -> None:
-    for row, s, e in zip(rows, series, main, strict=True):
+    width = stats.t.ppf(0.975, np.array([e.df for e in main]))
+    for row, s, e, t95 in zip(rows, series, main, width.tolist(), strict=True):
         slope, se = float(e.beta[-1]), float(np.sqrt(e.cov[-1, -1]))
-        half = float(stats.t.ppf(0.975, e.df)) * se
+        half = t95 * se
         years = t[s.rows] / DAYS_PER_YEAR
         row.update(
             slope_per_year=slope, slope_low=slope - half, slope_high=slope + half, slope_se=se, slope_df=e.df,

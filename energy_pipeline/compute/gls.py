@@ -23,6 +23,7 @@ EM_STEPS = 100
 MIN_DF = 4.0
 MIN_CELLS_POOLED = 20
 CHUNK = 48
+BLOCK = 24
 SHARED_FROM = 12
 
 
@@ -78,38 +79,57 @@ class Estimate:
     variance: float
 
 
-def whiten(t: Float, z: Float, mask: NDArray[np.bool_], grid: NoiseGrid = GRID) -> tuple[Float, Float]:
-    """Whiten columns under every grid point by a Kalman recursion.
+@dataclass(frozen=True)
+class Sums:
+    """Products of whitened columns of b series with m value columns each, under every grid point.
 
-    `t` days [n]; `z` [n, b, q] columns of b series; `mask` [n, b] rows that a series has. Returns the whitened columns
-    [n, G, b, q] (zero where masked) and the log determinant [G, b].
+    `xtx` [G, b, p, p], `xty` [G, b, p, m], `yty` [G, b, m], and the log determinant [G, b].
     """
-    n, b, q = z.shape
-    g, lam, tau = len(grid), grid.lam, grid.tau
-    out = np.empty((n, g, b, q))
-    logdet = np.zeros((g, b))
-    mean = np.zeros((g, b, q))
-    var = np.repeat(lam[:, None], b, axis=1)
-    white = (1.0 - lam)[:, None]
-    decay = np.exp(-np.diff(t, prepend=t[0])[:, None] / tau[None, :])
+
+    xtx: Float
+    xty: Float
+    yty: Float
+    logdet: Float
+
+
+def whitened_sums(t: Float, x: Float, y: Float, mask: NDArray[np.bool_], grid: NoiseGrid = GRID) -> Sums:
+    """Whiten columns under every grid point by a Kalman recursion, and sum their products.
+
+    `t` days [n]; regressors `x` [n, b, p] and values `y` [n, b, m] of b series; `mask` [n, b] rows that a series has.
+    Whitened rows are kept for a block of days only: all of them would be moved through memory several times.
+    """
+    n, b, p = x.shape
+    m, g = y.shape[2], len(grid)
+    z = np.concatenate([x, y], axis=2)
+    lam, white = grid.lam[:, None], (1.0 - grid.lam)[:, None]
+    decay = np.exp(-np.diff(t, prepend=t[0])[:, None] / grid.tau[None, :])
     full = np.asarray(mask.all(axis=1), dtype=np.bool_)
+    mean, e = np.zeros((g, b, p + m)), np.empty((g, b, p + m))
+    var = np.repeat(lam, b, axis=1)
+    logdet = np.zeros((g, b))
+    xtz, yty = np.zeros((g, b, p, p + m)), np.zeros((g, b, m))
+    block = np.empty((g, b, BLOCK, p + m))
     for k in range(n):
         a = decay[k][:, None]
-        var = a * a * var + lam[:, None] * (1.0 - a * a)
+        var = a * a * var + lam * (1.0 - a * a)
         mean *= a[:, :, None]
         s = var + white
-        e = np.subtract(z[k][None], mean, out=out[k])
-        gain = var / s
-        log_s = np.log(s)
-        scale = 1.0 / np.sqrt(s)
+        np.subtract(z[k][None], mean, out=e)
+        gain, log_s, scale = var / s, np.log(s), 1.0 / np.sqrt(s)
         if not full[k]:
-            m = mask[k][None, :]
-            gain, log_s, scale = gain * m, log_s * m, scale * m
-        mean += gain[:, :, None] * e
+            seen = mask[k][None, :]
+            gain, log_s, scale = gain * seen, log_s * seen, scale * seen
         var = var * (1.0 - gain)
         logdet += log_s
-        e *= scale[:, :, None]
-    return out, logdet
+        place = k % BLOCK
+        np.multiply(e, scale[:, :, None], out=block[:, :, place])
+        e *= gain[:, :, None]
+        mean += e
+        if place == BLOCK - 1 or k == n - 1:
+            part = block[:, :, : place + 1]
+            xtz += part[..., :p].transpose(0, 1, 3, 2) @ part
+            yty += np.einsum("gbnm,gbnm->gbm", part[..., p:], part[..., p:])
+    return Sums(xtz[..., :p], xtz[..., p:], yty, logdet)
 
 
 def fit_grid(t: Float, problems: Sequence[Problem], floor: float, grid: NoiseGrid = GRID) -> list[GridFit]:
@@ -141,53 +161,41 @@ def fit_grid(t: Float, problems: Sequence[Problem], floor: float, grid: NoiseGri
 
 def _fit_shared(t: Float, members: list[Problem], floor: float, grid: NoiseGrid) -> list[GridFit]:
     first = members[0]
-    p = first.x.shape[1]
-    z = np.concatenate([first.x, np.stack([m.y for m in members], axis=1)], axis=1)[:, None, :]
     days = t[first.rows]
-    e, logdet = whiten(days, z, np.ones((len(days), 1), dtype=np.bool_), grid)
-    w = np.ascontiguousarray(e[:, :, 0, :].transpose(1, 0, 2))
-    x, y = w[:, :, :p], w[:, :, p:]
-    xtx, xty, yty = x.transpose(0, 2, 1) @ x, x.transpose(0, 2, 1) @ y, (y * y).sum(axis=1)
-    return [
-        _solve(xtx, xty[:, :, k], yty[:, k], logdet[:, 0], len(days), float(days[-1] - days[0]), floor, grid)
-        for k in range(len(members))
-    ]
+    y = np.stack([m.y for m in members], axis=1)[:, None, :]
+    sums = whitened_sums(days, first.x[:, None, :], y, np.ones((len(days), 1), dtype=np.bool_), grid)
+    return _solve(sums, np.array([len(days)]), np.array([float(days[-1] - days[0])]), floor, grid)
 
 
 def _fit_single(t: Float, members: list[Problem], floor: float, grid: NoiseGrid) -> list[GridFit]:
-    p = members[0].x.shape[1]
-    z = np.zeros((len(t), len(members), p + 1))
+    x = np.zeros((len(t), len(members), members[0].x.shape[1]))
+    y = np.zeros((len(t), len(members), 1))
     mask = np.zeros((len(t), len(members)), dtype=np.bool_)
     for k, m in enumerate(members):
-        z[m.rows, k, :p], z[m.rows, k, p] = m.x, m.y
+        x[m.rows, k], y[m.rows, k, 0] = m.x, m.y
         mask[m.rows, k] = True
-    e, logdet = whiten(t, z, mask, grid)
-    w = np.ascontiguousarray(e.transpose(1, 2, 0, 3))
-    a = w.transpose(0, 1, 3, 2) @ w
-    return [
-        _solve(a[:, k, :p, :p], a[:, k, :p, p], a[:, k, p, p], logdet[:, k], len(m.rows),
-               float(t[m.rows[-1]] - t[m.rows[0]]), floor, grid)
-        for k, m in enumerate(members)
-    ]
+    span = np.array([float(t[m.rows[-1]] - t[m.rows[0]]) for m in members])
+    return _solve(whitened_sums(t, x, y, mask, grid), mask.sum(axis=0), span, floor, grid)
 
 
-def _solve(
-    xtx: Float, xty: Float, yty: Float, logdet: Float, n: int, span: float, floor: float, grid: NoiseGrid
-) -> GridFit:
-    p = xtx.shape[1]
-    inverse = np.linalg.inv(xtx)
-    beta = np.einsum("gij,gj->gi", inverse, xty)
-    free = max(n - p, 1)
-    rss = np.maximum(yty - np.einsum("gi,gi->g", beta, xty), 1e-12 * np.maximum(yty, 1e-12))
+def _solve(sums: Sums, n: Int, span: Float, floor: float, grid: NoiseGrid) -> list[GridFit]:
+    """Return the fit of each series (in order: all value columns of the first, of the second, …)."""
+    p = sums.xtx.shape[2]
+    inverse = np.linalg.inv(sums.xtx)
+    beta = inverse @ sums.xty
+    free = np.maximum(n - p, 1)[None, :, None]
+    explained = (beta * sums.xty).sum(axis=2)
+    rss = np.maximum(sums.yty - explained, 1e-12 * np.maximum(sums.yty, 1e-12))
     variance = np.maximum(rss / free, floor)
-    _, det = np.linalg.slogdet(xtx)
-    loglik = -0.5 * (logdet + det + free * np.log(variance) + rss / variance)
-    return GridFit(loglik, beta, inverse * variance[:, None, None], variance, n, span, grid)
-
-
-def submodel(t: Float, problems: Sequence[Problem], columns: Sequence[Int], floor: float) -> list[GridFit]:
-    """Fit with a choice of regressors per series."""
-    return fit_grid(t, [Problem(p.rows, p.y, p.x[:, c]) for p, c in zip(problems, columns, strict=True)], floor)
+    _, det = np.linalg.slogdet(sums.xtx)
+    loglik = -0.5 * ((sums.logdet + det)[:, :, None] + free * np.log(variance) + rss / variance)
+    return [
+        GridFit(
+            loglik[:, k, c], beta[:, k, :, c], inverse[:, k] * variance[:, k, c, None, None], variance[:, k, c],
+            int(n[k]), float(span[k]), grid,
+        )
+        for k in range(len(n)) for c in range(variance.shape[2])
+    ]
 
 
 def grid_weights(fits: Sequence[GridFit], *, pooled: bool, steps: int = EM_STEPS) -> Float:
@@ -213,8 +221,8 @@ def average(fit: GridFit, weight: Float) -> Estimate:
     """Average a series over the grid: mean, covariance within plus between grid points, effective df (at least 4)."""
     beta = weight @ fit.beta
     apart = fit.beta - beta
-    cov = np.einsum("g,gij->ij", weight, fit.cov) + np.einsum("g,gi,gj->ij", weight, apart, apart)
     p = fit.beta.shape[1]
+    cov = (weight @ fit.cov.reshape(len(weight), p * p)).reshape(p, p) + (apart * weight[:, None]).T @ apart
     lam, tau = fit.grid.lam, fit.grid.tau
     independent = float(weight @ (fit.n * (1.0 - lam) + lam * fit.span / (2.0 * tau)))
     df = float(np.clip(independent - p, MIN_DF, max(fit.n - p, MIN_DF)))

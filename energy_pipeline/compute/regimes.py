@@ -35,7 +35,8 @@ def build_regimes(ctx: DeviceContext, sat_daily: pl.DataFrame) -> pl.DataFrame:
     if not rows:
         return REGIMES.empty()
     frame = pl.DataFrame(rows, schema={k: v for k, v in REGIMES.polars_schema.items() if k != "device"})
-    return REGIMES.conform(frame.with_columns(pl.lit(ctx.device).alias("device")).sort("scope", "pack", "cell", "signal", "day"))
+    frame = frame.with_columns(pl.lit(ctx.device).alias("device"))
+    return REGIMES.conform(frame.sort("scope", "pack", "cell", "signal", "day"))
 
 
 def _system_rows(ctx: DeviceContext, level: DayMatrix) -> list[dict[str, object]]:
@@ -97,11 +98,11 @@ def _cell_rows(ctx: DeviceContext, sat_daily: pl.DataFrame) -> list[dict[str, ob
         t, y = offset.t[rows], offset.values[row, rows]
         line = lines[rows.tobytes()] if rows.tobytes() in lines else LineCost(t)
         lines = {rows.tobytes(): line}
-        for change in find_changes(
+        changes = find_changes(
             t, y, minimum=battery.regime_min_days, penalty=battery.regime_penalty, floor=floor, line=line
-        ):
-            if abs(change.step) >= battery.cell_finding_mv:
-                out.append(_row("cell", int(row), change, offset, rows, None, CELL_STEP))
+        )
+        large = [c for c in changes if abs(c.step) >= battery.cell_finding_mv]
+        out += [_row("cell", int(row), c, offset, rows, None, CELL_STEP) for c in large]
     return out
 
 

@@ -93,8 +93,8 @@ def _join_runs(ts: Int, state: Int, battery: BatterySettings, hold_us: int) -> l
 def _cut(segment: Segment, battery: BatterySettings) -> list[Segment]:
     """Cut a long segment every 24 h from its start, or at fixed instants where it is longer than a month's view.
 
-    A month sees 48 h beyond its borders. Of a longer segment two months would see different starts, and cuts from these
-    would overlap; so it is cut at multiples of 24 h of UTC. A last piece too short to be kept stays with the one before.
+    A month sees 48 h beyond its borders. Of a longer segment two months would see different starts, and cuts from
+    these would overlap; so it is cut at multiples of 24 h of UTC. A piece too short to keep stays with its neighbour.
     """
     step = int(battery.segment_max_s * SECOND_US)
     if segment.end - segment.start <= step:

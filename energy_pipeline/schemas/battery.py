@@ -274,6 +274,8 @@ CELL_HEALTH = Table(
         Column("temperature_spread_k", F, "warmest minus coolest sensor, median of the last 30 days", "K"),
         Column("temperature_state", pl.String, "ok, warn or critical: that spread against its limits"),
         Column("energy_lost_kwh", F, "energy that the first empty cell leaves in the others, per discharge", "kWh"),
+        Column("energy_usable_kwh", F, "energy of a full discharge, which that cell ends; same row", "kWh"),
+        Column("energy_recoverable_kwh", F, "usable plus lost: if that cell were like the median one", "kWh"),
         Column("finding", pl.String, "what to look at, as a code; null where nothing stands out"),
     ),
 )

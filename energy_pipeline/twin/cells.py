@@ -130,7 +130,7 @@ def cell_index(plan: PlantPlan, pack: int, cell: int) -> int:
 
 
 def noise_of_cells(plan: PlantPlan, system: int) -> list[NoiseClass]:
-    """Return the class of noise of each cell in file order; drawn from the plan's seed alone, so that truth can tell."""
+    """Return the class of noise of each cell in file order, drawn from the plan's seed alone."""
     if not plan.noise:
         return [NoiseClass("plan", plan.white_mv, plan.slow_mv, plan.slow_days, 1.0)] * plan.cells
     share = np.array([c.share for c in plan.noise])

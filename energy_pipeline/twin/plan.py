@@ -53,7 +53,7 @@ class PlantPlan:
     capacity_spread: float = 0.003
     resistance_spread: float = 0.04
     offset_spread_mv: float = 1.5
-    white_mv: float = 1.0
+    white_mv: float = 0.7
     slow_mv: float = 0.4
     slow_days: float = 35.0
     noise: tuple[NoiseClass, ...] = ()

@@ -148,6 +148,34 @@ def test_a_cell_that_runs_empty_first_is_weak_and_one_with_a_sensor_offset_is_no
     assert dict(rows.drop_nulls("finding").select("cell", "finding").iter_rows()) == {5: "offset", 10: "weak_cell"}
 
 
+def test_the_energy_that_a_weak_cell_locks_in_comes_back_beside_what_is_usable() -> None:
+    plant = Charger(days=10, packs=1, cells=20, soc_low=6.0, cell_step_s=30.0, current_step_s=30.0)
+    missing = 3.0  # points of SOC that cell 10 lacks at the end of discharge
+    hours = plant.hours(30.0, (13 + 7 * 9) % 30.0)
+    soc = plant.soc_at(hours)
+    soc = soc - missing * (97.0 - soc) / 91.0
+    volts = (
+        3.30 + 0.0004 * (soc - 50) + 0.11 * np.exp((soc - 97) / 1.5) - 0.30 * np.exp((5 - soc) / 2.0)
+        + 0.00025 * plant.current_at(hours)
+    )
+    frame = plant.frame()
+    tenth = frame.filter(pl.col("signal") == "bms1_p1_v10").with_columns(pl.Series("value", np.round(volts, 3)))
+    readings = pl.concat([frame.filter(pl.col("signal") != "bms1_p1_v10"), tenth]).lazy()
+    cycles = build_charge_cycles(plant.ctx, "2024-03", readings)
+    ends = build_cell_ends(plant.ctx, "2024-03", readings, cycles)
+    rows = build_cell_health(plant.ctx, SAT_DAILY.empty(), cycles, ends, DEGRADATION_FITS.empty(), DAILY)
+    step = plant.hours(30.0, 0)
+    power = plant.voltage_at(step) * 20 * plant.current_at(step) / 1000
+    usable = -np.minimum(power, 0).sum() / 120 / 10
+    lost = missing / 100 * 280 * plant.voltage_at(step)[plant.current_at(step) < 0].mean() * 20 / 1000
+    known = rows.drop_nulls("energy_lost_kwh").to_dicts()
+    assert [r["cell"] for r in known] == [10]
+    assert known[0]["energy_usable_kwh"] == pytest.approx(usable, rel=0.01)
+    assert known[0]["energy_lost_kwh"] == pytest.approx(lost, rel=0.06)
+    assert known[0]["energy_recoverable_kwh"] == pytest.approx(usable + lost, rel=0.01)
+    assert rows["energy_recoverable_kwh"].count() == 1
+
+
 def test_the_lead_of_a_weak_cell_is_measured_in_time() -> None:
     end = np.array([0])
     instants = np.arange(0, -1200, -60, dtype=np.int64)[None] * 1_000_000

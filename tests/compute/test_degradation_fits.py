@@ -229,6 +229,14 @@ def test_the_end_of_life_comes_from_capacity_with_its_interval() -> None:
     assert row["end_of_life_reason"] is None
 
 
+def test_full_cycles_have_one_owner_the_table_of_capacity() -> None:
+    capacity = capacity_rows(0.01)  # falls by 0.01 % per cycle at two cycles a day
+    counted = capacity.with_columns((3.0 * pl.int_range(1, pl.len() + 1)).alias("efc_ah"))
+    row = life(counted)  # the segments say two a day, the table says three: small swings are in it too
+    assert row["end_of_life_cycles"] == pytest.approx(3000.0, rel=0.02)
+    assert row["slope_per_cycle"] == pytest.approx(life(capacity)["slope_per_cycle"] * 2 / 3, rel=1e-6)
+
+
 def test_there_is_no_end_of_life_without_a_fall_or_beyond_the_reach_of_the_data() -> None:
     assert life(capacity_rows(0.0))["end_of_life_reason"] == "no_established_fall"
     slow = life(capacity_rows(0.003, noise=0.05))

@@ -15,7 +15,8 @@ import pytest
 from energy_pipeline.settings import load_settings
 from energy_pipeline.twin import PlantPlan, make_plant, plan_preset
 from energy_pipeline.twin import faults as f
-from energy_pipeline.twin.cells import open_circuit_v
+from energy_pipeline.twin.cells import make_cells, noise_of_cells, open_circuit_v
+from energy_pipeline.twin.noise import CLASSES
 
 SYSTEM = "ZHPESS232A230002"
 SHANGHAI_S = 8 * 3600
@@ -195,6 +196,19 @@ def test_a_planted_drift_and_set_point_step_are_in_the_files_and_nothing_else(tm
     assert 1000 * (np.median(level[after]) - np.median(level[~after])) == pytest.approx(-24.0, abs=1.0)
     moved = np.delete(offset[after].mean(axis=0) - offset[~after].mean(axis=0), 16)
     assert np.abs(moved).max() < 1.5
+
+
+def test_with_classes_of_noise_the_cells_move_as_real_ones_do_and_the_truth_names_the_class() -> None:
+    plan = PlantPlan(days=400, packs=4, cells_per_pack=50, noise=CLASSES, offset_spread_mv=0.0, seed=3)
+    bank = make_cells(plan, 0, np.random.default_rng(1))
+    names = np.array([c.name for c in noise_of_cells(plan, 0)])
+    assert set(names) == {c.name for c in CLASSES}
+    for c in CLASSES:
+        offset = bank.offset_mv[:, names == c.name]
+        assert offset.std() == pytest.approx(np.hypot(0.99 * c.white_mv, c.slow_mv), rel=0.25)
+        apart = offset[60:] - offset[:-60]  # 30 days
+        left = 1 - np.exp(-30 / c.tau_days)
+        assert apart.std() == pytest.approx(np.sqrt(2 * (c.white_mv**2 + c.slow_mv**2 * left)), rel=0.25)
 
 
 def test_a_stepping_sensor_a_stuck_sensor_and_sentinels_are_in_the_files(made: Callable[..., Plant]) -> None:
