@@ -87,8 +87,10 @@ def test_zooming_in_loads_single_readings(tab: Tab) -> None:
 
 def test_language_and_theme_switch_and_stay_in_the_address(tab: Tab) -> None:
     tab.open("?page=compare")
+    assert tab.page.evaluate("document.documentElement.lang") == "de"
     tab.page.locator("button").filter(has_text="EN").first.click()
     tab.page.wait_for_url("**lang=en*", timeout=10_000)
+    tab.page.wait_for_function("document.documentElement.lang === 'en'", timeout=5_000)
     tab.until("Pairs of figures")
     tab.page.get_by_role("button", name="Toggle theme").click()
     tab.page.wait_for_url("**theme=dark*", timeout=10_000)
