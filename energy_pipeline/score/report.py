@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from energy_pipeline.score.statistical import binomial_interval
+
 
 def as_markdown(figures: Mapping[str, Any]) -> str:
     """Return the statistical score as Markdown: scenarios, noise classes, steps, time to detection, totals."""
@@ -27,10 +29,16 @@ def as_markdown(figures: Mapping[str, Any]) -> str:
             ),
         ),
         "",
-        *_table(("common step", "dated within 3 days", "false steps per series"), _steps(figures["steps"])),
+        *_coverage(total["coverage_by_length"]),
         "",
-        *_table(("months of data", "share found"),
-                ((str(m), f"{share:.2f}") for m, share in figures["detection"]["found_share"].items())),
+        *_table(("common step", "dated within 3 days", "95 % interval", "false steps per series"),
+                _steps(figures["steps"])),
+        "",
+        *_table(
+            ("months of data", "found", "share", "95 % interval"),
+            ((str(m), *_counted(share, figures["detection"]["repeats"]))
+             for m, share in figures["detection"]["found_share"].items()),
+        ),
     ]
     return "\n".join(lines)
 
@@ -87,7 +95,26 @@ def _interval(row: Mapping[str, Any]) -> str:
 
 def _steps(steps: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     for name, share in steps["found"].items():
-        yield name, _number(share), _number(steps["false"][name])
+        count, _, interval = _counted(share, steps["repeats"]) if share is not None else ("–", "–", "–")
+        yield name, count, interval, _number(steps["false"][name])
+
+
+def _counted(share: float, repeats: int) -> tuple[str, str, str]:
+    """Return count, share and exact interval of a share of so many repeats."""
+    found = round(share * repeats)
+    low, high = binomial_interval(found, repeats)
+    return f"{found} of {repeats}", f"{share:.2f}", f"{low:.2f} to {high:.2f}"
+
+
+def _coverage(by_length: Mapping[int, Mapping[str, tuple[int, int]]]) -> list[str]:
+    """Return the coverage of the 95 % intervals per length of the data and class of noise, with all counts behind."""
+    names = list(next(iter(by_length.values())))
+    body = []
+    for days, counts in by_length.items():
+        covered, n = (sum(c[k] for c in counts.values()) for k in (0, 1))
+        cells = [f"{100 * a / b:.1f} %" if b else "–" for a, b in counts.values()]
+        body.append((str(days), f"{100 * covered / n:.1f} %", *cells, f"{n:,}"))
+    return _table(("coverage after days", "all", *names, "intervals"), body)
 
 
 def _number(value: Any) -> str:

@@ -161,6 +161,9 @@ def summarise(scenario: Scenario, tally: Tally, battery: BatterySettings) -> dic
         "coverage_by_noise": {
             c.name: float(covered[noise == k].mean()) for k, c in enumerate(CLASSES) if (noise == k).any()
         },
+        "coverage_counts": {
+            c.name: (int(covered[noise == k].sum()), int((noise == k).sum())) for k, c in enumerate(CLASSES)
+        },
         "half_width_mv_per_year": float(np.mean(tally.half_width)),
         "smallest_detectable_mv_per_year": float(np.nanmean(tally.smallest)),
     }
@@ -225,6 +228,7 @@ def run_statistical_score(seed: int = 20240917, quick: bool = False) -> dict[str
             "healthy_verdicts": healthy, "false_alarms": alarms, "per_1000": 1000.0 * alarms / healthy,
             "per_1000_low": 1000.0 * low / healthy, "per_1000_high": 1000.0 * high / healthy,
             "coverage": _pooled(rows, "coverage"), "coverage_by_noise": _pooled_by_noise(rows),
+            "coverage_by_length": _counts_by_length(rows),
             "recall_by_noise": hardest["recall_by_noise"],
             "bound_by_noise": oracle_by_class(
                 hardest["days"], max(hardest["bad_cells"] // hardest["systems"], 1), BAD_SLOPE,
@@ -232,6 +236,17 @@ def run_statistical_score(seed: int = 20240917, quick: bool = False) -> dict[str
             ),
         },
     }
+
+
+def _counts_by_length(rows: list[dict[str, Any]]) -> dict[int, dict[str, tuple[int, int]]]:
+    """Return covered and all intervals per length [d] and class of noise, over all scenarios of that length."""
+    out: dict[int, dict[str, tuple[int, int]]] = {}
+    for r in rows:
+        here = out.setdefault(r["days"], {})
+        for name, (covered, n) in r["coverage_counts"].items():
+            before = here.get(name, (0, 0))
+            here[name] = (before[0] + covered, before[1] + n)
+    return dict(sorted(out.items()))
 
 
 def _pooled_by_noise(rows: list[dict[str, Any]]) -> dict[str, float]:

@@ -5,8 +5,16 @@ import polars as pl
 import pytest
 
 from energy_pipeline.score.oracle import oracle_recall, slope_error
+from energy_pipeline.score.report import as_markdown
 from energy_pipeline.score.simulate import CLASSES, System, simulate
-from energy_pipeline.score.statistical import Scenario, judge, poisson_interval, run_scenario, summarise
+from energy_pipeline.score.statistical import (
+    Scenario,
+    _counts_by_length,
+    judge,
+    poisson_interval,
+    run_scenario,
+    summarise,
+)
 from energy_pipeline.settings import BatterySettings
 
 QUICK = BatterySettings(bootstrap_samples=0)
@@ -56,3 +64,29 @@ def test_nobody_can_find_what_the_noise_hides() -> None:
     days = np.arange(270.0)
     assert slope_error(days, CLASSES[0]) < slope_error(days, CLASSES[1]) < slope_error(days, CLASSES[3])
     assert oracle_recall(274, 5, 24.0, 3.0, 0.05, 260, 0) < 0.95 < oracle_recall(365, 5, 24.0, 3.0, 0.05, 260, 0)
+
+
+def test_the_report_gives_every_share_its_count_and_interval_and_coverage_per_length_and_noise() -> None:
+    scenario = {
+        "scenario": "healthy", "days": 274, "systems": 1, "healthy_verdicts": 260, "false_alarms": 0, "bad_cells": 0,
+        "found": 0, "recall": None, "recall_bound": None, "median_error_mv_per_year": None,
+        "half_width_mv_per_year": 5.0, "stable_share": 0.15,
+        "coverage_counts": {"quiet": (95, 100), "hard": (90, 100)},
+    }
+    longer = scenario | {"days": 600, "coverage_counts": {"quiet": (99, 100), "hard": (0, 0)}}
+    figures = {
+        "scenarios": [scenario, scenario, longer],
+        "steps": {"repeats": 30, "found": {"15 mV": 1.0, "no step": None}, "false": {"15 mV": 0.0, "no step": 0.0}},
+        "detection": {"repeats": 20, "found_share": {6: 0.55}},
+        "total": {
+            "healthy_verdicts": 780, "false_alarms": 0, "per_1000": 0.0, "per_1000_low": 0.0, "per_1000_high": 4.7,
+            "coverage": 0.94, "coverage_by_noise": {"quiet": 0.95}, "recall_by_noise": {}, "bound_by_noise": {},
+            "coverage_by_length": _counts_by_length([scenario, scenario, longer]),
+        },
+    }
+    text = as_markdown(figures)
+    assert "| 274 | 92.5 % | 95.0 % | 90.0 % | 400 |" in text
+    assert "| 600 | 99.0 % | 99.0 % | – | 100 |" in text
+    assert "| 15 mV | 30 of 30 | 0.88 to 1.00 | 0.00 |" in text
+    assert "| no step | – | – | 0.00 |" in text
+    assert "| 6 | 11 of 20 | 0.55 | 0.32 to 0.77 |" in text
