@@ -115,7 +115,10 @@ def settled_rows(columns: Columns, layout: Layout, limits_us: tuple[int, int], p
     """
     start, stop = max(0, len(columns) - OPEN_ROWS), len(columns)
     low, high = limits_us
-    times = np.clip(columns.time_us[start:], low - FAR_US, high + FAR_US)
+    times = columns.time_us
+    if layout.source.midnight == "next_day":  # a moved row may come to stand in a repeated hour that begins at 00:00
+        times = _midnight(times, columns, layout, np.zeros(len(columns), np.uint8), previous.written)
+    times = np.clip(times[start:], low - FAR_US, high + FAR_US)
     readable = np.flatnonzero(columns.time_ok[start:])
     naive = np.flatnonzero(columns.time_ok[start:] & ~columns.is_utc[start:])
     while True:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from energy_pipeline.compute.layout import DEFAULT_SOURCE, Layout
@@ -84,7 +84,13 @@ def content(chunks):
     return rows, refused.rows(), sum(c.signals["com_ap"].rows_read for c in found)
 
 
+HAVANA = b"ts,com_ap\n2024-11-02 21:10:00,1\n2024-11-02 21:15:00,2\n2024-11-02 00:00:00,2\n2024-11-02 21:20:00,3\n"
+MOVED = ("America/Havana", DEFAULT_SOURCE.model_copy(update={"midnight": "next_day"}), HAVANA)
+
+
 @settings(max_examples=settings.default.max_examples)
+@example(MOVED, 0, 0.5, False)  # a midnight that is moved into a repeated hour
+@example(MOVED, 0, 1.0, False)
 @given(logs(), st.integers(0, 1 << 32), st.sampled_from([0.05, 0.5, 1.0]), st.booleans())
 def test_a_file_read_in_parts_gives_the_rows_of_the_whole(log, seed, share, half_lines):
     zone, source, data = log
