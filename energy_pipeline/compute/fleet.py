@@ -107,7 +107,7 @@ def _first_day(ctx: DeviceContext) -> date:
 
 
 def _energy(ctx: DeviceContext, days: pl.DataFrame) -> dict[str, object]:
-    """Return what went in and out in the last days: at the DC terminals, where these are not measured at the inverter."""
+    """Return what went in and out in the last days: at the DC terminals, else at the inverter."""
     if days.is_empty():
         return {}
     recent = days.filter(pl.col("day") >= _first_day(ctx))
@@ -119,7 +119,7 @@ def _energy(ctx: DeviceContext, days: pl.DataFrame) -> dict[str, object]:
 
 
 def _held(ctx: DeviceContext, cycles: pl.DataFrame, soc: float | None) -> dict[str, object]:
-    """Return the DC energy of a full discharge, from the deep ones of the last days, and what is left of it at `soc`."""
+    """Return the DC energy of a full discharge, from recent deep ones, and what is left of it at `soc`."""
     battery = ctx.battery
     deep = cycles.filter(
         (pl.col("kind") == "discharge") & (pl.col("day") >= _first_day(ctx))

@@ -145,11 +145,13 @@ DEVICE_EVIDENCE = Table(
     columns=(
         DEVICE,
         Column("topic", pl.String, "current_sign, power_sign, zone or nameplate", nullable=False),
-        Column("method", pl.String, "soc, current, outside_temperature, schedule, anchors or anchors_only", nullable=False),
+        Column(
+            "method", pl.String, "soc, current, outside_temperature, schedule, anchors or anchors_only", nullable=False
+        ),
         Column("verdict", pl.String, "fits, contradicts or cannot_tell", nullable=False),
         Column("declared", pl.String, "what the settings say; null where they leave it open"),
         Column("found", pl.String, "what the data say"),
-        Column("estimate", F, "share (signs), hours by which the clock seems ahead (zone), or ratio to nameplate", "unit"),
+        Column("estimate", F, "share (signs), hours the clock seems ahead (zone), or ratio to nameplate", "unit"),
         Column("low", F, "lower end of its 95 % interval", "unit"),
         Column("high", F, "upper end of its 95 % interval", "unit"),
         Column("unit", pl.String, "unit of the estimate"),

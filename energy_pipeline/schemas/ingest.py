@@ -18,7 +18,7 @@ SOURCE_FILES = Table(
     columns=(
         DEVICE,
         Column("path", pl.String, "file, relative to its data root, with the root's name in front", nullable=False),
-        Column("signal", pl.String, "signal read from the file; null where none was recognised, and for rows of no signal"),
+        Column("signal", pl.String, "signal read from the file; null where none was recognised or rows have none"),
         LOAD,
         Column("status", pl.String, "read, pending, empty, unreadable or vanished", nullable=False),
         Column("reason", pl.String, "why the file is not `read`, or which rows belong to no signal, in words"),

@@ -1,4 +1,4 @@
-"""The fleet's line of a battery: alarms of error codes alone, energy of the last days, what is held; nothing invented."""
+"""The fleet's line of a battery: alarms of error codes alone, energy of the last days, what is held."""
 
 from datetime import UTC, datetime, timedelta
 

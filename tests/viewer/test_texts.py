@@ -21,7 +21,8 @@ from viewer.words import ALL, PARTS
 
 VIEWER = Path(__file__).parents[2] / "viewer"
 DE, EN = Texts("de"), Texts("en")
-NOT_WORDS = {"energy.user_known", "report.html", "page.html.j2"}  # look like keys, but name a header and files
+# They look like keys, but name a header, a field of a request, and files.
+NOT_WORDS = {"energy.user_known", "energy.head", "report.html", "page.html.j2"}
 
 
 def keys_in_code() -> set[str]:
