@@ -205,6 +205,13 @@ EFC_REASONS = {
     "one_count": Text("nur eine Zählung möglich", "only one way of counting"),
     "few_cycles": Text("zu wenige Zyklen", "too few cycles"),
 }
+ROUND_TRIP_REASONS = {
+    "no_segment": Text("keine Ladung oder Entladung", "no charge or discharge"),
+    "no_energy": Text("keine Energie gemessen", "no energy measured"),
+    "no_soc": Text("kein Ladezustand gemessen", "no state of charge measured"),
+    "few_cycles": Text("zu wenige Zyklen bei gleichem Ladezustand", "too few cycles at equal state of charge"),
+    "gap": Text("Lücke in den Messwerten des Zeitfensters", "a gap in the readings of the window"),
+}
 HEALTH_FINDINGS = {
     "out_of_range": Text("außerhalb von 0 bis 100 %", "outside 0 to 100 %"),
     "jump": Text("Sprung von einem Tag zum anderen", "jump from one day to the next"),
@@ -306,7 +313,7 @@ GROUPS: dict[str, dict[str, Text]] = {
     "regime": REGIME_KINDS, "finding": FINDINGS, "imbalance": IMBALANCE, "sat_method": SAT_METHODS,
     "explained": EXPLAINED, "note": NOTES, "alarm_end": ALARM_ENDS, "energy_reason": ENERGY_REASONS,
     "auxiliary": AUXILIARY_FACTORS, "boundary": BOUNDARIES, "resistance_reason": RESISTANCE_REASONS,
-    "efc_reason": EFC_REASONS, "health_finding": HEALTH_FINDINGS, "comparison_reason": COMPARISON_REASONS,
+    "round_trip_reason": ROUND_TRIP_REASONS, "efc_reason": EFC_REASONS, "health_finding": HEALTH_FINDINGS, "comparison_reason": COMPARISON_REASONS,
     "end_of_life_reason": END_OF_LIFE_REASONS, "evidence_verdict": EVIDENCE_VERDICTS, "evidence": EVIDENCE,
     "evidence_reason": EVIDENCE_REASONS,
 }
