@@ -313,7 +313,8 @@ GROUPS: dict[str, dict[str, Text]] = {
     "regime": REGIME_KINDS, "finding": FINDINGS, "imbalance": IMBALANCE, "sat_method": SAT_METHODS,
     "explained": EXPLAINED, "note": NOTES, "alarm_end": ALARM_ENDS, "energy_reason": ENERGY_REASONS,
     "auxiliary": AUXILIARY_FACTORS, "boundary": BOUNDARIES, "resistance_reason": RESISTANCE_REASONS,
-    "round_trip_reason": ROUND_TRIP_REASONS, "efc_reason": EFC_REASONS, "health_finding": HEALTH_FINDINGS, "comparison_reason": COMPARISON_REASONS,
+    "round_trip_reason": ROUND_TRIP_REASONS,
+    "efc_reason": EFC_REASONS, "health_finding": HEALTH_FINDINGS, "comparison_reason": COMPARISON_REASONS,
     "end_of_life_reason": END_OF_LIFE_REASONS, "evidence_verdict": EVIDENCE_VERDICTS, "evidence": EVIDENCE,
     "evidence_reason": EVIDENCE_REASONS,
 }
