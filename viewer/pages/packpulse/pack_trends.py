@@ -16,6 +16,7 @@ from viewer.pages.packpulse.tab import Context, Tab
 from viewer.theme import SERIES, STATUS
 
 SMOOTH_DAYS = 7
+PROJECTED = (5000, 10_000)  # cycles
 
 
 class PackTrends(Tab):
@@ -96,15 +97,9 @@ class PackTrends(Tab):
 
     def _render_table(self, rows: pl.DataFrame) -> list[object]:
         t = self.texts
-        projected = [
-            t.number(v, 2 if u == "%" else 1) + f" {u}"
-            if v is not None and r is not None and r <= self.context.battery.projection_max_ratio
-            else (t("projection.outside") if w in TREND else t.code("verdict", w))
-            for v, u, r, w in rows.select("projection_5000", "unit", "extrapolation_ratio_5000", "verdict").iter_rows()
-        ]
         frame = rows.with_columns(
             pl.format("Pack {}", pl.col("pack")).alias("name"),
-            pl.Series("projected", projected),
+            *(pl.Series(f"at_{n}", self._projected(rows, n)) for n in PROJECTED),
             pl.Series("what", [t.code("quantity", q) for q in rows["quantity"]]),
         )
         fields = [
@@ -117,9 +112,20 @@ class PackTrends(Tab):
             Field("slope_high", t("trends.high"), "number", 2),
             Field("verdict", t("verdict.title"), codes="verdict"),
             Field("n_days", t("stat.qualified"), "number", 0),
-            Field("projected", t("trends.projection", n=t.number(5000, 0))),
+            *(Field(f"at_{n}", t("trends.projection", n=t.number(n, 0))) for n in PROJECTED),
         ]
         return small_table(frame, fields, t, "pack_trends")
+
+    def _projected(self, rows: pl.DataFrame, cycles: int) -> list[str]:
+        """Return the value after so many cycles, or why there is none, in words."""
+        t, furthest = self.texts, self.context.battery.projection_max_ratio
+        columns = (f"projection_{cycles}", "unit", f"extrapolation_ratio_{cycles}", "verdict")
+        return [
+            f"{t.number(value, 2 if unit == '%' else 1)} {unit}"
+            if value is not None and ratio is not None and ratio <= furthest
+            else (t("projection.outside") if verdict in TREND else t.code("verdict", verdict))
+            for value, unit, ratio, verdict in rows.select(columns).iter_rows()
+        ]
 
 
 def running_median(values: np.ndarray, width: int) -> np.ndarray:
