@@ -26,10 +26,10 @@ def build_truth(
     plan: PlantPlan, systems: list[System], meters: list[MeterSeries], clock: Clock, rows: dict[str, int]
 ) -> dict[str, Any]:
     """Collect the truth as plain values; energies in kWh, times in ISO 8601 UTC."""
-    settings = {k: v for k, v in asdict(plan).items() if k != "faults"}
+    settings = {k: v for k, v in asdict(plan).items() if k not in {"faults", "noise"}}
     return {
         "format": FORMAT,
-        "plan": {**settings, "start": plan.start.isoformat()},
+        "plan": {**settings, "start": plan.start.isoformat(), "noise": [asdict(n) for n in plan.noise]},
         "seed": plan.seed,
         "zones": {"bess": plan.bess_zone, "meter": plan.meter_zone},
         "faults": [x.describe() for x in plan.faults],

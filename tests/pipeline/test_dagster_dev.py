@@ -110,6 +110,7 @@ def test_the_browser_shows_the_graph_the_partition_its_picture_and_the_check(dro
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.naturalWidth") > 200
     page.goto(f"{address}/assets/readings?view=checks")
+    page.get_by_text("rows_read_are_").first.click()
     expect(page.get_by_text("This is a blocking asset check.")).to_be_visible()
     expect(page.get_by_text("Passed", exact=True).first).to_be_visible()
     expect(page.get_by_text("rows read = accepted + rejected + duplicates + conflicts")).to_be_visible()

@@ -133,6 +133,7 @@ device = "steel"
 time_column = "date"
 time_format = "%d/%m/%Y %H:%M"
 zone = "Asia/Seoul"
+interval_s = 900
 columns = [{{ column = "Usage_kWh", signal = "import_interval" }}]
 """,
         encoding="utf-8",

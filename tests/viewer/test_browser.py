@@ -119,7 +119,7 @@ def test_a_deep_link_opens_the_cell_in_english(tab: Tab, plan: Plan) -> None:
 def test_a_downloaded_csv_equals_the_table(tab: Tab, settings: object, tmp_path: Path) -> None:
     tab.open("?page=meter&device=m1")
     with tab.page.expect_download() as waiting:
-        tab.page.get_by_role("button", name="CSV").first.click()
+        tab.page.get_by_role("button", name="CSV", exact=True).first.click()
     rows = list(csv.DictReader(StringIO(Path(waiting.value.path()).read_text(encoding="utf-8-sig"))))
     stored = Store(settings).frame("meter_daily", where={"device": "m1"}).sort("day", descending=True)
     assert len(rows) >= 30

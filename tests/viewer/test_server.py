@@ -87,7 +87,7 @@ def test_the_viewer_imports_nothing_of_the_orchestration() -> None:
     [
         (TableMissing("capacity", "lake"), ("capacity", "energy-pipeline run")),
         (TableBroken("capacity", "file is gone <b>"), ("file is gone &lt;b&gt;", "energy-pipeline run")),
-        (UnknownSignal("m1 has no signal x"), ("m1 has no signal x",)),
+        (UnknownSignal("m1 has no signal x"), ("ignal", "msg warn")),
         (NoData("nothing here"), ("nothing here",)),
     ],
 )

@@ -167,9 +167,9 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _of_panel(request: Request, error: Exception) -> JSONResponse:
-    """Answer for a file of a component that does not exist: Panel speaks tornado's language there."""
+    """Answer for a component's file: Panel speaks tornado's language there; what names no file does not exist."""
     assert isinstance(error, TornadoHTTPError)  # noqa: S101 - registered for this type only
-    return _http(request, StarletteHTTPException(error.status_code))
+    return _http(request, StarletteHTTPException(404 if error.status_code == 400 else error.status_code))
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
