@@ -117,9 +117,12 @@ def test_a_deep_link_opens_the_cell_in_english(tab: Tab, plan: Plan) -> None:
 
 
 def test_a_downloaded_csv_equals_the_table(tab: Tab, settings: object, tmp_path: Path) -> None:
-    tab.open("?page=meter&device=m1")
+    tab.open("?page=meter&device=m1").until("Bezug [kWh]")
+    button = tab.page.locator("button", has_text="CSV").first
+    button.wait_for(state="visible", timeout=30_000)
+    tab.page.wait_for_timeout(1000)  # a button that has just come takes no click yet
     with tab.page.expect_download() as waiting:
-        tab.page.get_by_role("button", name="CSV", exact=True).first.click()
+        button.click()
     rows = list(csv.DictReader(StringIO(Path(waiting.value.path()).read_text(encoding="utf-8-sig"))))
     stored = Store(settings).frame("meter_daily", where={"device": "m1"}).sort("day", descending=True)
     assert len(rows) >= 30
