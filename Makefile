@@ -31,7 +31,7 @@ demo: env ## a generated plant through the whole pipeline, then the viewer (VIEW
 	@$(BIN)/energy-pipeline run
 	@if [ "$(VIEW)" != "0" ]; then $(BIN)/energy-pipeline view --port $(PORT); fi
 
-test: env ## all tests (under 12 minutes on two cores)
+test: env ## all tests (aim: under 12 minutes on two cores)
 	@sh scripts/need_chromium.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q $(ARGS)
 

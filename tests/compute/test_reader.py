@@ -19,7 +19,6 @@ from energy_pipeline.compute.reader import read_csv_chunk
 from energy_pipeline.compute.reasons import REASONS
 from energy_pipeline.compute.rows import interpret
 from energy_pipeline.compute.zones import NOTHING_BEFORE
-from energy_pipeline.resources.raw_files import discover
 from energy_pipeline.settings import Source
 from tests.conftest import NOW_S, assert_closed
 
@@ -384,17 +383,6 @@ def test_compressed_and_utf16_files_are_read(site):
     for device in ("m1", "m2", "m3"):
         assert plant.load(device).problems == [], device
         assert plant.readings(device=device)["value"].to_list() == [1.5, -2.0], device
-
-
-def test_a_missing_root_and_two_devices_of_one_name_are_named_and_hide_nobody(site):
-    plant = site({"a/m1/x.csv": GOOD, "b/m1/x.csv": GOOD, "b/m2/x.csv": GOOD, "b/bad name/x.csv": GOOD})
-    settings_ = plant.settings.model_copy(update={"roots": (str(plant.root), str(plant.folder / "nowhere"))})
-    found = discover(settings_)
-    assert list(found.devices) == ["m2"]
-    messages = " | ".join(p.message for p in found.problems)
-    assert "nowhere does not exist" in messages
-    assert "two folders are called 'm1'" in messages
-    assert "'bad name' cannot be a device name" in messages
 
 
 def test_arrow_types_that_hold_no_time_are_named():

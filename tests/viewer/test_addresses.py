@@ -183,17 +183,23 @@ def test_an_empty_state_is_no_fault_in_the_log(seen: Seen, caplog: pytest.LogCap
     assert [r.getMessage() for r in caplog.records if r.exc_info] == []
 
 
-def test_a_fault_while_zooming_says_that_the_picture_is_the_one_before(
-    seen: Seen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    charts: list[lod_chart.LodChart] = []
+@pytest.fixture
+def charts(monkeypatch: pytest.MonkeyPatch) -> list[lod_chart.LodChart]:
+    """Collect the charts of long series as they are drawn."""
+    found: list[lod_chart.LodChart] = []
     render = lod_chart.LodChart.render
 
     def rendered(self: lod_chart.LodChart, data: object) -> list[object]:
-        charts.append(self)
+        found.append(self)
         return render(self, data)
 
     monkeypatch.setattr(lod_chart.LodChart, "render", rendered)
+    return found
+
+
+def test_a_fault_while_zooming_says_that_the_picture_is_the_one_before(
+    seen: Seen, charts: list[lod_chart.LodChart], monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen.to("?").to("?page=meter&device=m1")
     monkeypatch.setattr(lod_chart.LodChart, "_load", _raises)
     seen.run(lambda: charts[-1]._moved("start", 0, 1))
@@ -239,16 +245,8 @@ def test_spread_period_and_the_drawing_of_a_series_come_from_the_address_and_go_
 
 
 def test_a_zoom_goes_into_the_address_when_it_rests_and_comes_back_from_it(
-    seen: Seen, monkeypatch: pytest.MonkeyPatch
+    seen: Seen, charts: list[lod_chart.LodChart]
 ) -> None:
-    charts: list[lod_chart.LodChart] = []
-    render = lod_chart.LodChart.render
-
-    def rendered(self: lod_chart.LodChart, data: object) -> list[object]:
-        charts.append(self)
-        return render(self, data)
-
-    monkeypatch.setattr(lod_chart.LodChart, "render", rendered)
     seen.to("?").to("?page=meter&device=m1&zoom=2024-10-01T00:00:00/2024-10-02T12:00:00")
     chart = charts[-1]
     hours = (chart.spec.x_range.end - chart.spec.x_range.start) / 3_600_000
