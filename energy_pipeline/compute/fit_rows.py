@@ -9,8 +9,8 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
+from energy_pipeline.compute import student_t
 from energy_pipeline.compute.battery_series import Float
 from energy_pipeline.compute.fit_levels import DAYS_PER_YEAR, FitSeries, problem_of, regressors
 from energy_pipeline.compute.gls import Estimate, Problem, average, fit_grid, grid_weights
@@ -123,7 +123,7 @@ def _delta(quantity: str, battery: BatterySettings) -> float:
 
 
 def _add_slopes(rows: list[Row], series: list[FitSeries], main: list[Estimate], t: Float) -> None:
-    width = stats.t.ppf(0.975, np.array([e.df for e in main]))
+    width = student_t.quantile(0.975, np.array([e.df for e in main]))
     for row, s, e, t95 in zip(rows, series, main, width.tolist(), strict=True):
         slope, se = float(e.beta[-1]), float(np.sqrt(e.cov[-1, -1]))
         half = t95 * se
@@ -145,7 +145,8 @@ def _add_quadratic(rows: list[Row], series: list[FitSeries], weights: Float, t: 
         problems.append(Problem(s.rows, s.y, np.column_stack([regressors(s, years), x * x - (x * x).mean()])))
     for row, fit, w in zip(rows, fit_grid(t, problems, floor), weights, strict=True):
         e = average(fit, w)
-        row["quadratic_p"] = float(2.0 * stats.t.sf(abs(e.beta[-1]) / max(np.sqrt(e.cov[-1, -1]), 1e-300), e.df))
+        bend = abs(e.beta[-1]) / max(np.sqrt(e.cov[-1, -1]), 1e-300)
+        row["quadratic_p"] = float(2.0 * student_t.survival(bend, e.df))
 
 
 def _add_comparisons(rows: list[Row], series: list[FitSeries], t: Float, battery: BatterySettings) -> None:

@@ -7,8 +7,8 @@ without an established trend, and no number where the cycles ahead exceed the se
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
+from energy_pipeline.compute import student_t
 from energy_pipeline.compute.battery_series import Float
 from energy_pipeline.compute.fit_levels import FitSeries
 from energy_pipeline.compute.gls import Estimate
@@ -43,7 +43,7 @@ def add_projections(
         at[s.level[-1]], at[-1] = 1.0, target - seen.mean()
         value = float(at @ estimate.beta)
         spread = float(np.sqrt(at @ estimate.cov @ at + estimate.variance))
-        half = float(stats.t.ppf(0.975, estimate.df)) * spread
+        half = float(student_t.quantile(0.975, estimate.df)) * spread
         row[f"projection_{target}"] = value
         row[f"projection_{target}_low"], row[f"projection_{target}_high"] = value - half, value + half
     if row["quantity"] == CAPACITY_PERCENT:
@@ -67,7 +67,7 @@ def end_of_life(
     at = np.zeros((len(x), len(estimate.beta)))
     at[:, s.level[-1]], at[:, -1] = 1.0, x - seen.mean()
     line = at @ estimate.beta
-    half = stats.t.ppf(0.975, estimate.df) * np.sqrt(np.einsum("ij,jk,ik->i", at, estimate.cov, at))
+    half = student_t.quantile(0.975, estimate.df) * np.sqrt(np.einsum("ij,jk,ik->i", at, estimate.cov, at))
     limit = battery.end_of_life_percent / 100.0 * line[0]
     middle, low, high = (_first_below(x, curve, limit) for curve in (line, line - half, line + half))
     if middle is None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
+from energy_pipeline.compute import student_t
 from energy_pipeline.compute.battery_series import Float
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.fit_levels import DAYS_PER_YEAR
@@ -72,7 +72,7 @@ def _family(part: pl.DataFrame, battery: BatterySettings) -> list[Row]:
     for (row, names), fit, weight in zip(fitted, fits, weights, strict=True):
         e = average(fit, weight)
         slope, se = float(e.beta[-1]), float(np.sqrt(e.cov[-1, -1]))
-        half = float(stats.t.ppf(0.975, e.df)) * se
+        half = float(student_t.quantile(0.975, e.df)) * se
         row.update(slope_percent_per_year=slope, slope_low=slope - half, slope_high=slope + half, slope_se=se,
                    slope_df=e.df)
         row.update({column: float(e.beta[1 + k]) for k, (_, _, column) in enumerate(names)})

@@ -10,8 +10,9 @@ Sources: Newey and West 1987 (Econometrica 55:703); Sen 1968 (J. Am. Stat. Assoc
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
+from energy_pipeline.compute import student_t
 from energy_pipeline.compute.battery_series import Float, Int
 from energy_pipeline.compute.sat_voltage import nan_median
 
@@ -88,7 +89,7 @@ def ols_figures(x: Float, values: Float, slope: Float, residual: Float, p: int) 
     se = np.sqrt(rss / df / max(float(x @ x), 1e-300))
     t = np.abs(slope) / np.where(se > 0, se, np.inf)
     t = np.where((se <= 0) & (np.abs(slope) > 0), np.inf, t)
-    return r2, np.where(constant, np.nan, 2.0 * stats.t.sf(t, df)), np.sqrt(rss / n)
+    return r2, np.where(constant, np.nan, 2.0 * student_t.survival(t, df)), np.sqrt(rss / n)
 
 
 def newey_west(x: Float, residual: Float, sxx: float) -> Float:
@@ -151,7 +152,7 @@ def theil_sen(years: Float, level: Int, y: Float) -> tuple[Float, Float, Float, 
     low = np.clip(np.floor((slopes.shape[1] - reach) / 2), 0, last).astype(np.int64)
     high = np.clip(np.ceil((slopes.shape[1] + reach) / 2), 0, last).astype(np.int64)
     row = np.arange(len(y))
-    return sen, slopes[row, low], slopes[row, high], 2.0 * stats.norm.sf(np.abs(z))
+    return sen, slopes[row, low], slopes[row, high], 2.0 * special.ndtr(-np.abs(z))
 
 
 def hamed_rao_factor(when: Float, group: Int, medians: Float, sen: Float) -> Float:

@@ -6,9 +6,9 @@ A fall or rise is said only where |slope| ≤ δ is refuted with the false disco
 """
 
 import numpy as np
-from scipy import stats
 
 from energy_pipeline.compute.battery_series import Bool, Float
+from energy_pipeline.compute.student_t import quantile, survival
 
 FALLING, RISING, STABLE = "falling", "rising", "stable"
 NO_TREND, INSUFFICIENT = "no_established_trend", "insufficient_data"
@@ -19,7 +19,7 @@ def p_beyond(slope: Float, se: Float, df: Float, delta: float) -> Float:
     """Return the p value of |slope| ≤ delta, analytic, from the t distribution."""
     safe = np.maximum(se, 1e-300)
     return np.asarray(
-        np.minimum(stats.t.sf((np.abs(slope) - delta) / safe, df) + stats.t.sf((np.abs(slope) + delta) / safe, df), 1.0)
+        np.minimum(survival((np.abs(slope) - delta) / safe, df) + survival((np.abs(slope) + delta) / safe, df), 1.0)
     )
 
 
@@ -44,7 +44,7 @@ def decide(
     agree = np.ones(len(slope), dtype=np.bool_)
     for other in signs:
         agree &= np.sign(other) == np.sign(slope)
-    inside = np.abs(slope) + stats.t.ppf(0.95, df) * se < delta
+    inside = np.abs(slope) + quantile(0.95, df) * se < delta
     falls, rises = rejected & agree & (slope < 0), rejected & agree & (slope > 0)
     return [
         FALLING if f else RISING if r else STABLE if s else NO_TREND
@@ -54,7 +54,7 @@ def decide(
 
 def smallest_detectable(se: Float, df: Float, delta: float, family: int) -> Float:
     """Return the smallest slope that these data would establish with a power of 80 %, in a family of that size."""
-    return np.asarray(delta + (stats.t.ppf(1 - 0.05 / (2 * max(family, 1)), df) + stats.t.ppf(0.8, df)) * se)
+    return np.asarray(delta + (quantile(1 - 0.05 / (2 * max(family, 1)), df) + quantile(0.8, df)) * se)
 
 
 def linearity_word(r2: float | None, limits: tuple[float, float]) -> str | None:

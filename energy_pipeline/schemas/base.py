@@ -8,9 +8,12 @@ Next: the tables themselves, in the modules beside this one; `schemas/__init__.p
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import pandera.polars as pa
 import polars as pl
+
+if TYPE_CHECKING:  # pandera imports pandas: the methods that need it load it, so that nothing else waits for both
+    import pandera.polars as pa
 
 UTC_TS = pl.Datetime("us", "UTC")
 
@@ -27,8 +30,10 @@ class Column:
     ge: float | None = None
     le: float | None = None
 
-    def pandera(self) -> pa.Column:
+    def pandera(self) -> "pa.Column":
         """Return the pandera column with its bounds."""
+        import pandera.polars as pa
+
         checks = []
         if self.ge is not None:
             checks.append(pa.Check.ge(self.ge))
@@ -54,13 +59,17 @@ class Table:
         return pl.Schema({c.name: c.dtype for c in self.columns})
 
     @cached_property
-    def pandera_schema(self) -> pa.DataFrameSchema:
+    def pandera_schema(self) -> "pa.DataFrameSchema":
         """Pandera schema that refuses unknown, missing, mistyped, null and out-of-bounds columns."""
+        import pandera.polars as pa
+
         return pa.DataFrameSchema({c.name: c.pandera() for c in self.columns}, strict=True, name=self.name)
 
     @cached_property
-    def file_schema(self) -> pa.DataFrameSchema:
+    def file_schema(self) -> "pa.DataFrameSchema":
         """The same for the rows of one file: without the columns of the partition, and signals as categories."""
+        import pandera.polars as pa
+
         columns = {c.name: c.pandera() for c in self.columns if c.name not in self.partition_by}
         columns["signal"] = pa.Column(pl.Categorical, nullable=False)
         return pa.DataFrameSchema(columns, strict=True, name=self.name)
