@@ -202,15 +202,19 @@ def site(tmp_path: Path) -> Callable[..., Site]:
     return build
 
 
+def chromium_path() -> str | None:
+    """Return where the system keeps its Chromium."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[object]:
     """Return a headless Chromium; fails where the system has none."""
     playwright = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with playwright.sync_playwright() as p:
         browser = p.chromium.launch(
             # No page of these tests needs WebGL; emulating it would cost a core.
-            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+            executable_path=chromium_path(), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         )
         yield browser
         browser.close()

@@ -2,7 +2,7 @@
 
 The level is the finest whose buckets number at most four times the points wanted; single readings where the window
 is short. Used by the pages and by the REST API. A level of a signal is read, sorted and averaged once per version of
-its table; a window is a slice of it. How it is thinned stands in `series_thinning.py`.
+its table; a window is a run of its blocks (`series_blocks.py`). How they are thinned stands in `series_thinning.py`.
 Next: `components/lod_chart.py` draws it.
 """
 
@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from viewer.series_thinning import Columns, Thinned, thin
+from viewer.series_blocks import Blocks, blocks_of, joined
+from viewer.series_thinning import Columns, thin
 from viewer.store import Store
 from viewer.wallclock import months_of
 
@@ -38,21 +39,6 @@ class EmptyWindow(ValueError):  # noqa: N818 - named as states
 
 
 @dataclass(frozen=True)
-class Trace:
-    """Where the points of a thinned series stand in their level: `low` and `high` where each extreme was found.
-
-    `chosen`, `low` and `high` are row numbers of `columns`; `places` are the points before which a gap point stands.
-    """
-
-    table: str
-    columns: Columns
-    chosen: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    places: np.ndarray
-
-
-@dataclass(frozen=True)
 class SeriesResult:
     """A thinned series. `ts` is UTC in microseconds; a NaN in `mean` breaks the line at a gap."""
 
@@ -70,7 +56,7 @@ class SeriesResult:
     gaps: int
     start: datetime
     end: datetime
-    trace: Trace | None = field(default=None, compare=False, repr=False)  # None for single readings
+    blocks: Blocks | None = field(default=None, compare=False, repr=False)  # None for single readings
 
     @property
     def actual_start(self) -> datetime | None:
@@ -121,22 +107,22 @@ def load_series(
         msg = f"the window ends ({end.isoformat()}) before it starts ({start.isoformat()}); swap the two"
         raise EmptyWindow(msg)
     info = signal_row(store, device, signal)
-    whole, first = None, 0
     chosen = level or choose_level((end - start).total_seconds(), max_points, info["kind"])
     if chosen == "raw":
         columns = _read_raw(store, device, signal, start, end, zone or ZoneInfo("UTC"))
         gap_us = max(info["max_hold_s"] or DEFAULT_HOLD_S, 1.0) * 1e6
+        found, held, blocks = thin(columns, max_points, gap_us), columns.ts.size, None
     else:
         whole = _level(store, device, signal, chosen, info["kind"])
-        first, stop = (int(i) for i in np.searchsorted(whole.ts, (to_us(start), to_us(end))))
-        columns = whole.window(first, stop)
+        rows = tuple(int(i) for i in np.searchsorted(whole.ts, (to_us(start), to_us(end))))
         gap_us = STEP_S[chosen] * (1.5e6 if chosen != "1d" else 1.1e6)
+        blocks = blocks_of(store, f"resolution_{chosen}", whole, rows, max_points, gap_us)
+        held = rows[1] - rows[0]
+        found = joined(blocks) if held else thin(whole.window(*rows), max_points, gap_us)
     unit = "kW" if info["kind"] == "interval" else info["unit"]
-    found = thin(columns, max_points, gap_us)
-    trace = None if whole is None else _trace(f"resolution_{chosen}", whole, first, found)
     return SeriesResult(
-        device, signal, unit, info["kind"], chosen, found.ts, found.mean, found.low, found.high, columns.ts.size,
-        found.chosen.size, found.gaps, start, end, trace,
+        device, signal, unit, info["kind"], chosen, found.ts, found.mean, found.low, found.high, held, found.shown,
+        found.gaps, start, end, blocks,
     )  # fmt: skip
 
 
@@ -153,10 +139,6 @@ def _find_row(store: Store, device: str, signal: str) -> dict:
         msg = f"device {device!r} has no signal {signal!r}; it has {known}{' …' if rows.height > 12 else ''}"
         raise UnknownSignal(msg, rows["signal"].to_list())
     return found.row(0, named=True)
-
-
-def _trace(table: str, whole: Columns, first: int, found: Thinned) -> Trace:
-    return Trace(table, whole, found.chosen + first, found.lows + first, found.highs + first, found.places)
 
 
 def envelope_runs(result: SeriesResult, bins: int = 600) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:

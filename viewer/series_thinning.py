@@ -1,8 +1,7 @@
 """Thinning of one signal so that no peak is lost: pure numpy, no store and no clock.
 
 The line is MinMaxLTTB of the means; `low` and `high` are the smallest and largest reading between a shown point and the
-next, so every extreme is in the answer. What is chosen is a row number, so that the texts of `api/points.py` can be
-picked as the values are. Next: `series.py` says which level and which window.
+next, so every extreme is in the answer. Next: `series_blocks.py`, which thins a level in blocks that are kept.
 """
 
 import itertools
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from tsdownsample import MinMaxLTTBDownsampler
 
+LEAST_POINTS = 3  # below this there is nothing to choose: the first and the last row
 SHORT_PART = 5  # rows; above this the extremes of all parts at once take less time than one step after the other
 _SERIAL = itertools.count()
 
@@ -40,8 +40,7 @@ class Columns:
 class Thinned:
     """What is left of columns. The points have a NaN in `mean`, `low` and `high` at every visible gap.
 
-    `chosen`, `lows` and `highs` are row numbers of the columns: of each point, and of where its extremes were found.
-    `places` are the points before which a gap point stands; `gaps` counts those of the columns, shown or not.
+    `gaps` counts the gaps of the columns, shown or not; `shown` the points without those that stand for a gap.
     """
 
     ts: np.ndarray
@@ -49,32 +48,35 @@ class Thinned:
     low: np.ndarray
     high: np.ndarray
     gaps: int
-    chosen: np.ndarray
-    lows: np.ndarray
-    highs: np.ndarray
-    places: np.ndarray
+    shown: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the four arrays."""
+        return self.ts.nbytes + self.mean.nbytes + self.low.nbytes + self.high.nbytes
 
 
 def thin(columns: Columns, max_points: int, gap_us: float) -> Thinned:
     """Return about `max_points` points; a step in time of more than `gap_us` is a gap."""
-    none = np.empty(0, dtype=np.int64)
     if columns.ts.size == 0:
-        return Thinned(columns.ts, columns.mean, columns.low, columns.high, 0, none, none, none, none)
+        return Thinned(columns.ts, columns.mean, columns.low, columns.high, 0, 0)
     chosen = _chosen_points(columns.ts, columns.mean, max_points)
-    lows, highs = _extremes(columns, chosen)
-    shown = columns.ts.take(chosen), columns.mean.take(chosen), columns.low.take(lows), columns.high.take(highs)
+    lows, highs = extremes(columns, chosen)
+    points = columns.ts.take(chosen), columns.mean.take(chosen), columns.low.take(lows), columns.high.take(highs)
     breaks = np.flatnonzero(np.diff(columns.ts) > gap_us)
-    places = np.flatnonzero(np.diff(np.searchsorted(breaks, chosen)) > 0) + 1 if breaks.size else none
-    if places.size:
+    if breaks.size:
+        places = np.flatnonzero(np.diff(np.searchsorted(breaks, chosen)) > 0) + 1
         nan = np.full(places.size, np.nan)
-        inserted = shown[0][places - 1] + 1, nan, nan, nan
-        shown = tuple(np.insert(a, places, b) for a, b in zip(shown, inserted, strict=True))
-    return Thinned(*shown, int(breaks.size), chosen, lows, highs, places)
+        inserted = points[0][places - 1] + 1, nan, nan, nan
+        points = tuple(np.insert(a, places, b) for a, b in zip(points, inserted, strict=True))
+    return Thinned(*points, int(breaks.size), int(chosen.size))
 
 
 def _chosen_points(ts: np.ndarray, mean: np.ndarray, max_points: int) -> np.ndarray:
     if ts.size <= max_points:
         return np.arange(ts.size, dtype=np.int64)
+    if max_points < LEAST_POINTS:
+        return np.unique([0, ts.size - 1])
     finite = np.isfinite(mean)
     if not finite.all():
         mean = np.where(finite, mean, mean[finite].mean() if finite.any() else 0.0)
@@ -84,7 +86,7 @@ def _chosen_points(ts: np.ndarray, mean: np.ndarray, max_points: int) -> np.ndar
     return np.flatnonzero(taken)
 
 
-def _extremes(columns: Columns, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def extremes(columns: Columns, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the first rows with the smallest `low` and the largest `high` of each part, from one start to the next.
 
     A part without any value is represented by its start.

@@ -25,6 +25,7 @@ from viewer.store import Store
 from viewer.texts import Texts
 
 T = TypeVar("T")
+CHART_POINTS = 1600
 log = logging.getLogger(__name__)
 
 
@@ -35,6 +36,7 @@ class Session:
         self.store, self.settings, self.selection, self.doc = store, settings, selection, doc
         self.catalog = Catalog(store, settings)
         self.closed = False
+        self.chart_points = CHART_POINTS  # of a line; the first chart that is drawn says what the screen is worth
         self._tasks: dict[str, asyncio.Task] = {}
         self._drawn, self._late = False, []
 

@@ -271,3 +271,37 @@ def _raises(*_given: object, **_named: object) -> None:
 
 async def _fails(*_given: object, **_named: object) -> None:
     raise PlantedError
+
+
+@pytest.mark.parametrize("page", ["?page=compare&device=m1&device2=m2", "?page=bess"])
+def test_every_page_with_long_series_has_its_zoom_in_the_address(
+    seen: Seen, charts: list[lod_chart.LodChart], page: str
+) -> None:
+    day = 86_400_000
+    seen.to("?").to(f"{page}&range=all&zoom=2024-10-01T00:00:00/2024-10-03T00:00:00")
+    chart = next(c for c in charts[::-1] if c.on_window is not None)
+    assert chart.spec.x_range.end - chart.spec.x_range.start == 2 * day
+    assert {(r.end - r.start).days for r in chart.results} == {2}
+    count = len(charts)
+    seen.run(lambda: chart.spec.x_range.update(end=chart.spec.x_range.start + day))
+    assert seen.still().query == f"{page}&range=all&zoom=2024-10-01T00%3A00%3A00%2F2024-10-02T00%3A00%3A00"
+    assert len(charts) == count  # its own zoom does not draw it anew
+    seen.to(f"{page}&range=7d")
+    assert charts[-1].spec.x_range.end - charts[-1].spec.x_range.start > 6 * day
+
+
+def test_a_wide_plot_is_given_more_points_and_a_narrow_one_fewer(
+    seen: Seen, charts: list[lod_chart.LodChart]
+) -> None:
+    seen.to("?").to("?page=meter&device=m1&range=30d")
+    chart = charts[-1]
+    assert {r.resolution for r in chart.results} == {"15min"}
+    seen.run(lambda: chart._measured("data", {}, {"points": [2400]}))
+    seen.still()
+    assert {r.resolution for r in chart.results} == {"5min"}
+    assert "zoom=" not in seen.query
+    seen.run(lambda: chart._measured("data", {}, {"points": [-5]}))
+    seen.still()
+    assert {r.resolution for r in chart.results} == {"1h"}
+    seen.to("?page=compare&device=m1&device2=m2&range=30d")
+    assert {r.resolution for r in charts[-1].results} == {"1h"}

@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from viewer import series_thinning
 from viewer.series import (
@@ -15,7 +17,8 @@ from viewer.series import (
     load_series,
     to_us,
 )
-from viewer.series_thinning import Columns, thin
+from viewer.series_blocks import blocks_of, joined, rows_of_block
+from viewer.series_thinning import Columns, extremes, thin
 from viewer.store import Store
 from viewer.wallclock import day_start, from_wall_ms, local_to_utc, to_wall, wall_ms
 
@@ -44,7 +47,7 @@ def test_thinning_keeps_first_and_last_point_and_about_the_points_wanted() -> No
     found = thin(data, 1600, 1.5 * STEP_US)
     assert found.ts[0] == data.ts[0]
     assert found.ts[-1] == data.ts[-1]
-    assert found.chosen.size <= 1602
+    assert found.shown <= 1602
     assert found.gaps == 0
 
 
@@ -106,18 +109,44 @@ def test_a_window_is_a_slice_of_the_level_that_nobody_can_change(store: Store, p
     for name in ("ts", "mean", "low", "high"):
         assert np.array_equal(getattr(part, name), getattr(whole, name)[inside], equal_nan=True)
     with pytest.raises(ValueError, match="read-only"):
-        part.trace.columns.mean[0] = 0.0
+        part.blocks.parts[0].points.mean[0] = 0.0
 
 
-def test_each_extreme_is_traced_to_the_bucket_that_holds_it(store: Store, plan: object) -> None:
-    result = load_series(store, "m1", "com_ap", plan.start, plan.end, 150, level="1h")
-    trace, gaps = result.trace, np.isnan(result.mean)
-    assert gaps.sum() == trace.places.size == 1
-    assert np.array_equal(trace.columns.ts[trace.chosen], result.ts[~gaps])
-    assert np.array_equal(trace.columns.low[trace.low], result.low[~gaps])
-    assert np.array_equal(trace.columns.high[trace.high], result.high[~gaps])
-    assert np.all(trace.low >= trace.chosen)
-    assert np.all(trace.low[:-1] < trace.chosen[1:])
+@pytest.mark.parametrize("max_points", [120, 500, 1600, 3000])
+def test_a_picture_that_is_moved_keeps_its_points(store: Store, plan: object, max_points: int) -> None:
+    day, moved = timedelta(days=1), timedelta(minutes=35)
+    start, end = plan.start + 3 * day, plan.start + 33 * day
+    one, other = (
+        load_series(store, "m1", "com_ap", start + m, end + m, max_points, level="5min") for m in (0 * moved, moved)
+    )
+    inner = rows_of_block(one.points_held) * STEP_US
+    a, b = to_us(start + moved) + inner, to_us(end) - inner
+    points = [set(zip(r.ts.tolist(), r.low.tolist(), r.high.tolist(), strict=True)) for r in (one, other)]
+    kept = [{p for p in found if a <= p[0] < b} for found in points]
+    assert len(kept[0]) > max_points / 2
+    assert kept[0] == kept[1]
+    assert 0.85 * max_points <= one.points_shown <= max_points + 4
+
+
+@given(
+    first=st.integers(0, 9000), span=st.integers(1, 9000), max_points=st.integers(100, 20_000),
+    spike=st.integers(0, 8999), gap=st.integers(1, 8999),
+)
+@example(first=0, span=8640, max_points=100, spike=8639, gap=512)
+def test_a_window_holds_every_extreme_and_every_gap_wherever_its_blocks_end(
+    store: Store, first: int, span: int, max_points: int, spike: int, gap: int
+) -> None:
+    data = columns(9001)
+    data.high[spike], data.low[spike] = 500.0, -500.0
+    data.ts[gap:] += 86_400_000_000
+    stop = min(first + span, 9001)
+    found = joined(blocks_of(store, "resolution_5min", data, (first, stop), max_points, 1.5 * STEP_US))
+    assert np.all(np.diff(found.ts) > 0)
+    assert found.ts[0] == data.ts[first]
+    assert np.nanmax(found.high) == data.high[first:stop].max()
+    assert np.nanmin(found.low) == data.low[first:stop].min()
+    assert found.gaps == np.isnan(found.mean).sum() == (first < gap < stop)
+    assert found.shown == np.isfinite(found.mean).sum() <= max(max_points, 3) + 4
 
 
 def test_a_window_without_values_is_empty_and_not_an_error(store: Store, plan: object) -> None:
@@ -153,29 +182,21 @@ def test_the_way_back_takes_the_first_of_two_hours_and_moves_a_missing_one_forwa
 
 
 @pytest.mark.parametrize(("rows", "points"), [(8640, 6000), (8640, 4000), (8640, 1000), (3000, 100), (500, 600)])
-def test_the_row_of_an_extreme_is_the_first_that_holds_it(rows: int, points: int) -> None:
+@pytest.mark.parametrize("short_part", [series_thinning.SHORT_PART, 0, 10**6])
+def test_the_row_of_an_extreme_is_the_first_that_holds_it(
+    monkeypatch: pytest.MonkeyPatch, rows: int, points: int, short_part: int
+) -> None:
+    monkeypatch.setattr(series_thinning, "SHORT_PART", short_part)
     data = columns(rows)
     rng = np.random.default_rng(5)
     for values in (data.mean, data.low, data.high):
         values[rng.integers(0, rows, rows // 5)] = np.nan
         values[200:290] = np.nan
     data.low[300:400], data.high[300:400] = -7.0, 7.0
-    found = thin(data, points, 1.5 * STEP_US)
-    stops = [*found.chosen[1:].tolist(), rows]
-    for start, stop, low, high in zip(found.chosen, stops, found.lows, found.highs, strict=True):
+    starts = np.unique(np.append(rng.integers(0, rows, min(points, rows - 1)), 0))
+    lows, highs = extremes(data, starts)
+    for start, stop, low, high in zip(starts, [*starts[1:].tolist(), rows], lows, highs, strict=True):
         part = slice(start, stop)
         for values, row, argument in ((data.low, low, np.nanargmin), (data.high, high, np.nanargmax)):
             empty = np.isnan(values[part]).all()
             assert row == start + (0 if empty else argument(values[part]))
-
-
-def test_short_and_long_parts_give_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = columns(8640)
-    data.low[::7] = np.nan
-    for points in (6000, 2500):
-        monkeypatch.setattr(series_thinning, "SHORT_PART", 10**6)
-        by_steps = thin(data, points, 1.5 * STEP_US)
-        monkeypatch.setattr(series_thinning, "SHORT_PART", 0)
-        by_parts = thin(data, points, 1.5 * STEP_US)
-        assert np.array_equal(by_steps.lows, by_parts.lows)
-        assert np.array_equal(by_steps.highs, by_parts.highs)

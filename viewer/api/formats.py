@@ -14,6 +14,7 @@ from isal import igzip_lib
 from pydantic_core import to_json
 
 from viewer.api.errors import NotAcceptable
+from viewer.api.pieces import QUICK, WINDOW_BITS, Piece, plain, zipped
 
 Format = Literal["json", "arrow", "arrow_stream", "csv"]
 MEDIA: dict[str, str] = {
@@ -25,8 +26,7 @@ MEDIA: dict[str, str] = {
 _WILD = {"*/*", "application/*"}
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.f%:z"
 GZIP_FROM, GZIP_MAGIC = 1024, b"\x1f\x8b"
-GZIP_QUICK, GZIP_THOROUGH = 1, 5  # of ISA-L (0 to 3); of zlib, for what is large: it is sent often and kept
-GZIP_WINDOW_BITS = 12
+GZIP_THOROUGH = 5  # of zlib, for what is large: it is sent often and kept
 GZIP_LARGE = 2 * 2**20
 
 
@@ -37,12 +37,18 @@ class Answer:
     json: Callable[[], bytes]
     frame: Callable[[], pl.DataFrame]
     rows: int
+    gzip: Callable[[], bytes] | None = None  # the JSON compressed, where that takes less than compressing it anew
 
 
 def rows_answer(meta: dict[str, Any], key: str, frame: pl.DataFrame) -> Answer:
     """Return the answer whose JSON is `meta` with the rows of `frame` under `key`."""
     frame = without_nan(frame)
     return Answer(lambda: spliced(meta, key, frame.write_json().encode()), lambda: frame, frame.height)
+
+
+def pieces_answer(pieces: Callable[[], list[Piece]], frame: Callable[[], pl.DataFrame], rows: int) -> Answer:
+    """Return the answer whose JSON is strung together from pieces."""
+    return Answer(lambda: plain(pieces()), frame, rows, lambda: zipped(pieces()))
 
 
 def one_row_answer(values: dict[str, Any]) -> Answer:
@@ -55,6 +61,11 @@ def one_row_answer(values: dict[str, Any]) -> Answer:
 def dump(value: object) -> bytes:
     """Return compact JSON; what is not a number becomes null."""
     return to_json(value, inf_nan_mode="null")
+
+
+def spliced_pieces(meta: dict[str, Any], key: str, ready: list[Piece]) -> list[Piece]:
+    """Return the JSON of `meta`, which is not empty, with pieces of JSON put in under `key`."""
+    return [Piece(dump(meta)[:-1] + b',"%s":' % key.encode()), *ready, Piece(b"}")]
 
 
 def spliced(meta: dict[str, Any], key: str, ready: bytes) -> bytes:
@@ -122,12 +133,11 @@ def accepts_gzip(header: str | None) -> bool:
 def squeeze(body: bytes) -> bytes:
     """Return the body compressed; equal bodies give equal bytes.
 
-    ISA-L takes a quarter of the time of zlib's quickest level for a smaller size. It looks back 4 KB only: rows are
-    like their neighbours, and with the whole window of 32 KB many digits take longer and come out larger.
+    ISA-L takes a quarter of the time of zlib's quickest level for a smaller size.
     """
     if len(body) >= GZIP_LARGE:
         return gzip.compress(body, GZIP_THOROUGH, mtime=0)
-    return igzip_lib.compress(body, GZIP_QUICK, flag=igzip_lib.COMP_GZIP, hist_bits=GZIP_WINDOW_BITS)
+    return igzip_lib.compress(body, QUICK, flag=igzip_lib.COMP_GZIP, hist_bits=WINDOW_BITS)
 
 
 def _covers(wild: str, media: str) -> bool:

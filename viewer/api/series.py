@@ -14,9 +14,10 @@ from fastapi import Query, Request, Response
 from viewer import figures_of_bess, figures_of_meters
 from viewer.api.energy import REGISTERS, load_energy
 from viewer.api.errors import InvalidParameter, TooLarge
-from viewer.api.formats import Answer, dump, in_zone, one_row_answer, spliced, without_nan
+from viewer.api.formats import Answer, dump, in_zone, one_row_answer, pieces_answer, spliced_pieces, without_nan
 from viewer.api.models import BessKpis, Bundle, Kpis, Series
 from viewer.api.params import MAX_SIGNALS, BundleQuery, SeriesQuery, WindowQuery
+from viewer.api.pieces import Piece
 from viewer.api.points import points_frame, points_json
 from viewer.api.responses import table_responses
 from viewer.api.route import table_router
@@ -43,12 +44,15 @@ class OneSeries:
 
     meta: dict[str, Any]
     frame: Callable[[], pl.DataFrame]
-    json: Callable[[], bytes]
+    rows: Callable[[], list[Piece]]
+
+    def json(self, **more: object) -> list[Piece]:
+        """Return the series as JSON with the rows under `data`."""
+        return spliced_pieces({**self.meta, **more}, "data", self.rows())
 
     def answer(self, **more: object) -> Answer:
-        """Return the answer with the rows under `data`."""
-        head = {**self.meta, **more}
-        return Answer(lambda: spliced(head, "data", self.json()), self.frame, self.meta["count"])
+        """Return the answer with what more is said in its JSON."""
+        return pieces_answer(lambda: self.json(**more), self.frame, self.meta["count"])
 
 
 @router.get("/series", response_model=Series, responses=table_responses(), summary="One signal over a window")
@@ -79,7 +83,9 @@ def bundle(api: ApiDep, request: Request, query: Annotated[BundleQuery, Query()]
         found = {n: one_series(api, device, n, start, end, query.max_points, None) for n in names}
         rows = sum(part.meta["count"] for part in found.values())
         head = {"device": device.name, "start": _at(start, device), "end": _at(end, device), "count": rows}
-        return Answer(lambda: spliced(head, "series", _bundle_json(found)), lambda: _bundle_table(found), rows)
+        return pieces_answer(
+            lambda: spliced_pieces(head, "series", _bundle_json(found)), lambda: _bundle_table(found), rows
+        )
 
     return api.respond(request, query, SERIES_TABLES, build)
 
@@ -126,7 +132,7 @@ def one_series(
         "actual_start": rows["timestamp"][0] if rows.height else None, "actual_end": _at(energy.actual_end, device),
         "points_held": energy.held, "gaps": 0, "total": energy.total_kwh, "count": rows.height,
     }  # fmt: skip
-    return OneSeries(meta, lambda: rows, lambda: rows.write_json().encode())
+    return OneSeries(meta, lambda: rows, lambda: [Piece(rows.write_json().encode())])
 
 
 def _gauge(store: Store, result: SeriesResult, device: DeviceInfo) -> OneSeries:
@@ -140,8 +146,11 @@ def _gauge(store: Store, result: SeriesResult, device: DeviceInfo) -> OneSeries:
     return OneSeries(meta, lambda: points_frame(result, zone), lambda: points_json(store, result, zone))
 
 
-def _bundle_json(found: dict[str, OneSeries]) -> bytes:
-    return b"{" + b",".join(dump(n) + b":" + spliced(p.meta, "data", p.json()) for n, p in found.items()) + b"}"
+def _bundle_json(found: dict[str, OneSeries]) -> list[Piece]:
+    pieces = [Piece(b"{")]
+    for number, (name, part) in enumerate(found.items()):
+        pieces += [Piece((b"," if number else b"") + dump(name) + b":"), *part.json()]
+    return [*pieces, Piece(b"}")]
 
 
 def _bundle_table(found: dict[str, OneSeries]) -> pl.DataFrame:

@@ -44,6 +44,7 @@ from viewer.store import Store
 from viewer.wallclock import day_start, local_to_utc
 
 YEARS = (1970, 2199)
+ZIP_ROWS = 16  # from here on an answer in pieces is larger than what is sent as it is
 
 
 @dataclass(frozen=True)
@@ -210,8 +211,11 @@ class Api:
                 f"the answer would have {answer.rows} rows, {self.limits.rows} are the most of one answer; "
                 "take a shorter time (start, end), one pack (pack), a coarser resolution or fewer points"
             )
-        body = encode(answer, chosen, decimal)
-        body = squeeze(body) if may_zip and len(body) >= GZIP_FROM else body
+        if may_zip and chosen == "json" and answer.gzip is not None and answer.rows >= ZIP_ROWS:
+            body = answer.gzip()
+        else:
+            body = encode(answer, chosen, decimal)
+            body = squeeze(body) if may_zip and len(body) >= GZIP_FROM else body
         self._cache.put(f"{tag}{may_zip}", body)
         return body
 

@@ -11,11 +11,20 @@ _PAIR = """
   contain:inline-size; }
 @media (max-width: 1000px) { :host { grid-template-columns:minmax(0, 1fr); } }
 """
+_TILES = """
+:host { display:grid !important; grid-template-columns:repeat(auto-fit, minmax(min(280px, 100%), 1fr)); gap:0 14px;
+  align-items:start; contain:inline-size; }
+"""
 
 
 def side_by_side(*views: pn.viewable.Viewable) -> pn.Column:
     """Return views in columns of equal width, below each other where the screen is narrow."""
     return pn.Column(*views, sizing_mode="stretch_width", margin=0, stylesheets=[_PAIR])
+
+
+def tiles(*views: pn.viewable.Viewable) -> pn.Column:
+    """Return small views side by side, as many in a line as there is room for."""
+    return pn.Column(*views, sizing_mode="stretch_width", margin=0, stylesheets=[_TILES])
 
 
 def wrapping_row(*views: object, **options: object) -> pn.FlexBox:

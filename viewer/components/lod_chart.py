@@ -1,7 +1,8 @@
 """Long series with level of detail: a line, the min–max envelope, and an overview strip.
 
-Zooming loads a finer level after a short pause; single readings where the window is short. The y axis follows the
-visible data, its 1–99 % range, or limits that the user gives. Next: `series.py`, where the thinning is.
+Zooming loads a finer level after a short pause; single readings where the window is short. How many points are loaded
+follows the width of the plot, which the browser tells. The y axis follows the visible data, its 1–99 % range, or limits
+that the user gives. Next: `series.py`, where the thinning is.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from bokeh.models import ColumnDataSource, Range1d, RangeTool
+from bokeh.models import ColumnDataSource, CustomJS, Range1d, RangeTool
 
 from viewer.components import html
 from viewer.components.figures import add_hover, axis_label, bokeh_pane, legend_below, padded, time_figure
@@ -24,8 +25,14 @@ from viewer.wallclock import from_wall_ms, to_wall, wall_ms
 log = logging.getLogger(__name__)
 DEBOUNCE_S = 0.12
 REST_S = 0.8  # without a move, then the window is reported
-MAX_POINTS = 1600
+POINTS = (400, 4000, 400)  # of a line: fewest, most, and the step, so that a page that is a little wider loads nothing
+POINTS_PER_PIXEL = 1.5
 MIN_SPAN_MS = 60_000
+_WIDTH_JS = """
+const [least, most, step] = limits
+const points = Math.min(most, Math.max(least, Math.round(cb_obj.inner_width * per_pixel / step) * step))
+if (cb_obj.inner_width > 0 && told.data.points[0] !== points) { told.data = {points: [points]} }
+"""
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ class LodChart:
         self._session, self._name, self.spec = session, f"lod:{name}", spec
         self._sources: list[tuple[ColumnDataSource, ColumnDataSource, ColumnDataSource]] = []
         self._status = html.pane("", margin=(0, 0, 4, 0))
+        self._points, self._zoomed = session.chart_points, False
         self.results: list[SeriesResult] = []
         self.figure = None
         self.on_window: Callable[[datetime, datetime], None] | None = None  # told the window (UTC) when zooming rests
@@ -104,6 +112,7 @@ class LodChart:
         if len(s.lines) > 1:
             legend_below(fig)
         self._put(data.window)
+        self._follow_width(fig)
         x_range.on_change("start", self._moved)
         x_range.on_change("end", self._moved)
         objects = [self._status, bokeh_pane(fig)]
@@ -111,7 +120,21 @@ class LodChart:
             objects.append(bokeh_pane(self._strip(data.whole[0], x_range, low, high)))
         return objects
 
-    def _load(self, line: Line, start: datetime, end: datetime, points: int = MAX_POINTS) -> SeriesResult:
+    def _follow_width(self, fig: object) -> None:
+        """Have the browser tell how many points the plot's width is worth, now and when it changes."""
+        told = ColumnDataSource({"points": [self._points]})
+        told.on_change("data", self._measured)
+        arguments = {"told": told, "limits": list(POINTS), "per_pixel": POINTS_PER_PIXEL}
+        fig.js_on_change("inner_width", CustomJS(code=_WIDTH_JS, args=arguments))
+
+    def _measured(self, _attr: str, _old: object, new: dict) -> None:
+        points = min(max(int(new["points"][0]), POINTS[0]), POINTS[1])
+        if points != self._points:
+            self._points = self._session.chart_points = points
+            self._session.spawn(self._name, self._refine())
+
+    def _load(self, line: Line, start: datetime, end: datetime, points: int | None = None) -> SeriesResult:
+        points = points or self._points
         return load_series(self._session.store, line.device, line.signal, start, end, points, zone=self.spec.zone)
 
     def _add_line(self, fig: object, line: Line, *, named: bool) -> None:
@@ -131,7 +154,7 @@ class LodChart:
         for result, (source, band, area) in zip(results, self._sources, strict=True):
             x = to_wall(result.ts, zone)
             source.data = {"x": x, "y": result.mean, "low": result.low, "high": result.high}
-            runs = [] if result.resolution == "raw" and result.points_held <= MAX_POINTS else envelope_runs(result)
+            runs = [] if result.resolution == "raw" and result.points_held <= self._points else envelope_runs(result)
             band.data = _patches(runs, zone)
             area.data = _area(result, zone) if self.spec.area else {"xs": [], "ys": []}
         self.results = results
@@ -202,6 +225,7 @@ class LodChart:
         return strip
 
     def _moved(self, _attr: str, _old: object, _new: object) -> None:
+        self._zoomed = True
         self._session.spawn(self._name, self._refine())
 
     async def _refine(self) -> None:
@@ -219,7 +243,7 @@ class LodChart:
             raise results
         else:
             await self._session.apply(lambda: self._put(results))
-            if self.on_window is not None:
+            if self.on_window is not None and self._zoomed:
                 await asyncio.sleep(REST_S)
                 await self._session.apply(lambda: self.on_window(start, end))
 

@@ -15,7 +15,7 @@ from viewer.selection import RANGES
 from viewer.session import Session
 
 SMALL = {"size": "small", "margin": (0, 12, 8, 0)}
-WINDOW = {"device", "range", "start", "end"}  # what ends a zoom
+WINDOW = {"device", "device2", "range", "start", "end"}  # what ends a zoom
 KEEP_WIDTH = {"flex-shrink": "0", "max-width": "100%"}
 ONE_LINE = {"& .MuiToggleButton-root": {"whiteSpace": "nowrap"}, "maxWidth": "100%", "overflowX": "auto"}
 

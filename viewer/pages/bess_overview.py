@@ -18,6 +18,7 @@ from viewer.components.figures import bokeh_pane
 from viewer.components.lod_chart import ChartSpec, Line, LodChart
 from viewer.components.panel import NoData, Panel
 from viewer.components.toolbar import Toolbar
+from viewer.components.zoom import Zoom
 from viewer.figures_of_bess import (
     GROUPS,
     Alarm,
@@ -33,7 +34,7 @@ from viewer.pages.bess_capacity import capacity_panels
 from viewer.pages.bess_cycles import cycle_panels
 from viewer.pages.bess_energy import energy_panels
 from viewer.theme import SERIES, STATUS
-from viewer.wallclock import wall_ms
+from viewer.wallclock import from_wall_ms, wall_ms
 
 FIRST = {"soc": 0, "soh": 1, "system_current": 2, "system_voltage": 3, "pcs_power": 0, "auxiliary_power": 0}
 LINES_AT_FIRST, LINES_AT_MOST = 4, len(SERIES)
@@ -65,6 +66,7 @@ class BessOverview(DevicePage):
         tabs = Toolbar(self.session)
         tabs.choose("tab", options, self._group(), t("bess.group"))
         self._tabs = tabs
+        self._zoom = Zoom(self.session)
         self._area = pn.Column(sizing_mode="stretch_width", margin=0)
         return pn.Column(bar.view, self._cards, tabs.view, self._area, sizing_mode="stretch_width", margin=0)
 
@@ -82,7 +84,8 @@ class BessOverview(DevicePage):
 
     async def changed(self, names: set[str]) -> None:
         """Follow the selection."""
-        del names
+        if self.device() is not None and self._zoom.is_own(names):
+            return
         await self.session.read(self._read_signals)
         await self.session.apply(lambda: (self.toolbar.sync(), self._tabs.sync(), self.announce()))
         await self.fill()
@@ -162,14 +165,12 @@ class BessOverview(DevicePage):
         alarm = [Panel(self.session, t("bess.timeline"), t("bess.timeline_note"), 120)] if group == "safety" else []
         views = [*(p.view for p in alarm), *(p.view for _, _, p in charts), table.view]
         await self.session.apply(lambda: setattr(self._area, "objects", views))
+        held = min(device.first or start, start), max(device.last or end, end)
+        window = self._zoom.window((start, end), held, device.zone)
         shared = Range1d(
-            wall_ms(start, device.zone),
-            wall_ms(end, device.zone),
+            *(wall_ms(m, device.zone) for m in window),
             min_interval=60_000,
-            bounds=(
-                wall_ms(min(device.first or start, start), device.zone),
-                wall_ms(max(device.last or end, end), device.zone),
-            ),
+            bounds=tuple(wall_ms(m, device.zone) for m in held),
         )
         for panel in alarm:
             await panel.fill(
@@ -234,7 +235,7 @@ class BessOverview(DevicePage):
             lines = [Line(device.name, s, labels[s], SERIES[i % len(SERIES)]) for i, s in enumerate(chosen)]
             spec = ChartSpec(
                 lines,
-                *window,
+                *(from_wall_ms(v, device.zone) for v in (shared.start, shared.end)),
                 device.first or window[0],
                 device.last or window[1],
                 device.zone,
@@ -244,6 +245,8 @@ class BessOverview(DevicePage):
                 x_range=shared,
             )
             chart = LodChart(self.session, f"bess{index}", spec)
+            if index == 0:
+                self._zoom.follow(chart, window, device.zone)
             await panel.fill(chart.load, lambda d: [*([picker] if picker else []), *chart.render(d)])
 
         await draw(signals[:LINES_AT_FIRST])

@@ -16,6 +16,7 @@ from viewer.components.figures import bokeh_pane
 from viewer.components.lod_chart import ChartSpec, Line, LodChart
 from viewer.components.panel import NoData, Panel
 from viewer.components.toolbar import Toolbar
+from viewer.components.zoom import Zoom
 from viewer.figures_of_bess import ENERGY_COLUMNS, energy_days, energy_sums
 from viewer.figures_of_meters import (
     MeterFigures,
@@ -62,6 +63,7 @@ class Compare(DevicePage):
         self._subject_pick = bar.pick("signal", t("word.signal"), self._options(), self._subject(), 240)
         bar.ranges(*_common_span(pair), self.default_range)
         self._cards = html.pane("", margin=(0, 0, 14, 0))
+        self._zoom = Zoom(self.session)
         self._chart = Panel(self.session, t("compare.overlay"), "", 360)
         self._figures = Panel(self.session, t("compare.figures"), t("compare.figures_note"), 200)
         self._daily = Panel(self.session, t("compare.daily"), t("compare.daily_note"), 250)
@@ -93,7 +95,8 @@ class Compare(DevicePage):
 
     async def changed(self, names: set[str]) -> None:
         """Follow the selection; other devices bring other common signals."""
-        del names
+        if self.pair() is not None and self._zoom.is_own(names):
+            return
         await self.session.read(self._read_pair)
         await self.session.apply(self._sync)
         await self.fill()
@@ -151,17 +154,18 @@ class Compare(DevicePage):
             else self.session.catalog.label(signals[0], self.session.selection.lang, with_name=False)
         )
         lines = [Line(d.name, s, d.name, c) for d, s, c in zip(pair, signals, SERIES, strict=False)]
+        first, last = min(d.first or start for d in pair), max(d.last or end for d in pair)
         spec = ChartSpec(
             lines,
-            start,
-            end,
-            min(d.first or start for d in pair),
-            max(d.last or end for d in pair),
+            *self._zoom.window((start, end), (first, last), pair[0].zone),
+            first,
+            last,
             pair[0].zone,
             label,
             340,
         )
         chart = LodChart(self.session, "compare", spec)
+        self._zoom.follow(chart, (start, end), pair[0].zone)
         await self._chart.fill(chart.load, chart.render)
 
     def _load_figures(

@@ -3,7 +3,7 @@
 Also open for the signals of a battery system. Next: `figures_of_meters.py` for what the figures mean.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import panel as pn
 import panel_material_ui as pmui
@@ -14,6 +14,7 @@ from viewer.components import html
 from viewer.components.lod_chart import ChartSpec, Line, LodChart
 from viewer.components.panel import Panel
 from viewer.components.toolbar import KEEP_WIDTH, ONE_LINE, Toolbar, on_enter
+from viewer.components.zoom import Zoom
 from viewer.figures_of_meters import (
     LoadHabits,
     MeterFigures,
@@ -26,11 +27,10 @@ from viewer.figures_of_meters import (
 from viewer.pages.base import DevicePage
 from viewer.pages.meter_cards import meter_cards, signal_cards
 from viewer.pages.meter_details import MeterDetails
-from viewer.selection import VIEWS, limit_text, zoom_text, zoom_window
+from viewer.selection import VIEWS, limit_text
 from viewer.series import signal_row
 from viewer.store import TableMissing
 from viewer.theme import SERIES
-from viewer.wallclock import local_to_utc
 
 FIRST_SIGNALS = ("active_power", "pcs_power", "import_interval_energy", "soc")
 DRAWING = {"view", "y", "low", "high", "zoom"}
@@ -69,7 +69,7 @@ class SingleMeter(DevicePage):
         if device is None or self.signals.is_empty():
             return self.no_devices()
         self._cards = html.pane("", margin=(0, 0, 14, 0))
-        self._reported = ""  # zoom of the address that the chart shows
+        self._zoom = Zoom(self.session)
         self._chart = Panel(self.session, t("meter.course"), "", 380)
         self._details = MeterDetails(self.session)
         return pn.Column(
@@ -100,7 +100,7 @@ class SingleMeter(DevicePage):
         if self.signals.is_empty() or names - DRAWING - {"period"}:
             await self.fill()
             return
-        if names & DRAWING and not (names & DRAWING == {"zoom"} and self.session.selection.zoom == self._reported):
+        if names & DRAWING and not self._zoom.is_own(names & DRAWING):
             await self._redraw()
         if "period" in names:
             await self._details.period_changed()
@@ -178,10 +178,9 @@ class SingleMeter(DevicePage):
         first, last = device.first or start, device.last or end
         selection = self.session.selection
         limits = selection.limits()
-        zoom, self._reported = self._zoom(device, start, end), selection.zoom
         spec = ChartSpec(
             [Line(device.name, signal, label, SERIES[0])],
-            *zoom,
+            *self._zoom.window((start, end), (first, last), device.zone),
             first,
             last,
             device.zone,
@@ -192,23 +191,9 @@ class SingleMeter(DevicePage):
             y_limits=limits,
         )
         chart = LodChart(self.session, "meter", spec)
-        chart.on_window = lambda a, b: self._zoomed(device, (start, end), (a, b))
+        self._zoom.follow(chart, (start, end), device.zone)
         await self.session.apply(lambda: self._chart.set_heading(f"{label} · {device.name}"))
         await self._chart.fill(chart.load, chart.render)
-
-    def _zoom(self, device: DeviceInfo, start: datetime, end: datetime) -> tuple[datetime, datetime]:
-        """Return the window of the chart: the zoom of the address inside the device's readings, else the range."""
-        found = zoom_window(self.session.selection.zoom, device.zone)
-        if found is None:
-            return start, end
-        a, b = (local_to_utc(m, device.zone) for m in found)
-        first, last = device.first or start, device.last or end
-        return (max(a, first), min(b, last)) if a < last and b > first else (start, end)
-
-    def _zoomed(self, device: DeviceInfo, whole: tuple[datetime, datetime], shown: tuple[datetime, datetime]) -> None:
-        near = all(abs(s - w) < timedelta(seconds=1) for s, w in zip(shown, whole, strict=True))
-        self._reported = "" if near else zoom_text(*(m.astimezone(device.zone) for m in shown))
-        self.session.selection.zoom = self._reported
 
     def _power_signal(self) -> str:
         for quantity in ("active_power", "pcs_power", "import_interval_energy"):

@@ -1,4 +1,4 @@
-"""One cell: its offset with fit and band, its SAT voltage with the system's regimes, its raw voltage."""
+"""One cell: its offset with fit and band, its SAT voltage with the system's regimes and conditions, its raw voltage."""
 
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from viewer.components.panel import NoData, Panel
 from viewer.figures_of_meters import signal_figures
 from viewer.fit_texts import slope_text, status_of
 from viewer.pages.meter_cards import signal_cards
+from viewer.pages.packpulse.cell_conditions import load_conditions, show_conditions
 from viewer.pages.packpulse.data import ESTABLISHED, cell_cuts, fit_of, system_cuts
 from viewer.pages.packpulse.tab import Context
 from viewer.selection import cell_name
@@ -52,12 +53,18 @@ class CellView:
         panels = [
             Panel(self.session, t("cell.offset", name=name), t("cell.offset_note"), 300),
             Panel(self.session, t("cell.sat", name=name), t("cell.sat_note"), 260),
+            Panel(self.session, t("cell.conditions", name=name), t("cell.conditions_note"), 420),
             Panel(self.session, t("cell.raw", name=name), t("cell.raw_note"), 260),
         ]
         await self.session.apply(lambda: setattr(self._column, "objects", [p.view for p in panels]))
         await panels[0].fill(lambda: context, lambda c: self._offset(c, place, row))
         await panels[1].fill(lambda: context, lambda c: self._sat(c, row))
+        store, device = self.session.store, context.device
         await panels[2].fill(
+            lambda: load_conditions(store, context, self._signal(context, place)["signal"], t),
+            lambda rows: show_conditions(rows, device.zone, t, f"conditions_{device.name}_{name}"),
+        )
+        await panels[3].fill(
             lambda: self._load_raw(context, place),
             lambda found: [*found[0].render(found[1]), html.pane(html.cards(found[2]), margin=(10, 0, 0, 0))],
         )
