@@ -1,4 +1,7 @@
-"""The viewer in a real browser: every page opens, reacts and stays free of errors."""
+"""The viewer in a real browser: it reacts, follows the address and stays free of errors.
+
+Every page is opened in `test_accessibility.py`.
+"""
 
 import csv
 from io import StringIO
@@ -12,43 +15,6 @@ from tests.viewer.lake_factory import Plan, write_lake, write_table
 from viewer.store import Store
 
 pytestmark = pytest.mark.browser
-
-VISITS = (
-    ("Überblick", ("Geräte", "Ist es sicher?", "Speichersysteme")),
-    ("Einzelzähler", ("Energie je Tag", "Dauerlinie", "Ortszeit Europe/Berlin", "Die zehn höchsten")),
-    ("Vergleich", ("Zahlen im Paar", "Unterschied")),
-    ("BESS-Übersicht", ("SOH laut BMS", "Statistik der Signale")),
-    ("Sicherheit", ("Meldungen im Zeitverlauf",)),
-    ("Energie", ("Verfügbarkeit", "Wirkungsgrad je Messgrenze", "Hilfsbetriebe gegen Außentemperatur", "Grundlast")),
-    ("Zyklen", ("Rainflow", "drei Wege einig", "Klassen als Tabelle")),
-    ("Kapazität", ("Kapazität gemessen", "Prognose für Lebensdauer", "Ende der Lebensdauer")),
-    ("PackPulse", ("Verteilung der SAT-Spannung", "Pack 1", "Auffällige Zellen")),
-    ("Pack-Trends", ("Verlauf je Pack", "95 % von")),
-    (
-        "Degradationsanalyse",
-        (
-            "Degradation Statistiken",
-            "Zyklen-Hochrechnung",
-            "Qualitätsbewertung",
-            "Gesamtbewertung",
-            "kein gesicherter Trend",
-        ),
-    ),
-    ("Heatmap & 3D", ("Alle Zellen, alle Tage", "Noch keine Zelle gewählt")),
-    ("Spreizung & Widerstand", ("Spreizung je Pack", "Widerstand je Zelle", "hoher SOC", "Packs: Spreizung")),
-    ("Datenqualität", ("geht auf", "Rücksetzung", "bestanden")),
-)
-
-
-def test_every_page_and_tab_opens_without_errors(tab: Tab) -> None:
-    tab.open()
-    for click, words in VISITS:
-        tab.page.get_by_text(click, exact=True).first.click()
-        text = tab.until(words[0])
-        for word in words:
-            assert word in text, (click, word)
-        assert "konnte nicht gezeichnet werden" not in text
-
 
 def test_a_tap_on_the_heat_map_opens_the_cell(tab: Tab, plan: Plan) -> None:
     tab.open("?page=packpulse&tab=heat")
