@@ -11,7 +11,7 @@ import polars as pl
 from viewer.catalog import DeviceInfo
 from viewer.components import html
 from viewer.components.bars import daily_bars
-from viewer.components.datatable import Field, small_table
+from viewer.components.datatable import Field, grid, small_table
 from viewer.components.figures import bokeh_pane
 from viewer.components.lod_chart import ChartSpec, Line, LodChart
 from viewer.components.panel import NoData, Panel
@@ -240,7 +240,7 @@ class Compare(DevicePage):
             Field("day", t("word.day"), "date"),
             *(Field(k, f"{d.name} [kWh]", "number", 1) for d, k in zip(pair, ("a", "b"), strict=True)),
         ]
-        table = small_table(rows.reverse().head(14), fields, t, f"daily_{pair[0].name}_{pair[1].name}")
+        table = grid(rows.reverse(), fields, t, f"daily_{pair[0].name}_{pair[1].name}", page_size=7)
         return [bokeh_pane(chart), *table]
 
 

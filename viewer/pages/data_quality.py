@@ -266,7 +266,7 @@ class DataQuality(DevicePage):
             Field("provisional", t("quality.provisional"), "bool"),
             Field("overruled", t("quality.overruled"), "bool"),
         ]
-        return small_table(rows.sort("ts", descending=True).head(40), fields, t, f"events_{device.name}", device.zone)
+        return grid(rows.sort("ts", descending=True), fields, t, f"events_{device.name}", device.zone)
 
     def _sayings(self, rows: pl.DataFrame, device: DeviceInfo) -> list[object]:
         t, lang = self.texts, self.session.selection.lang
