@@ -56,6 +56,20 @@ def test_packed_files_and_parquet_are_described_and_load(tmp_path: Path, kind: s
     assert readings["ts"][0] == datetime.fromtimestamp(1_700_000_000, UTC)
 
 
+def test_interval_energy_in_the_default_layout_needs_its_length_said_and_gets_it(tmp_path: Path) -> None:
+    times = wall_clock("Europe/Berlin", "2024-05-01", 5)
+    values = [str(1 + i % 7 / 4) for i in range(len(times))]
+    root = tmp_path / "raw"
+    write(root / "m1" / "import_interval.csv", "ts,import_interval", rows_of(times, "%Y-%m-%d %H:%M:%S", values))
+    group = only_group(examine(root))
+    assert group.plan is not None
+    assert group.plan.interval_s == 900.0
+    lake, rejected = load(paste(tmp_path, root, group.block or ""), "m1")
+    assert rejected == 0
+    assert lake.read("signals", "m1")["interval_s"].to_list() == [900.0]
+    assert lake.read("readings", "m1").height == len(times)
+
+
 def test_a_file_without_a_night_of_change_gets_no_zone_and_the_block_says_so(tmp_path: Path) -> None:
     times = wall_clock("Europe/Berlin", "2024-05-01", 5)
     write(tmp_path / "a" / "x.csv", "when,Power W", rows_of(times, "%Y-%m-%d %H:%M:%S", ["7"] * len(times)))

@@ -71,7 +71,7 @@ def judge_group(report: GroupReport, looks: Sequence[FileLook], device: str, glo
         report.ignored = [i for i in report.ignored if i[0] != shape.key]
         report.ignored += [(n, f"a long file: the value is {shape.value!r}") for n in first.numbers
                            if n not in {shape.value, shape.factor}]
-    if plain or not usable:
+    if not usable or (plain and not interval):  # the reader knows the layout, the length of an interval is in no file
         return report
     report.plan = _plan(looks, report, usable, shape, (device, glob), zone, device_zone)
     _plan_label(report.plan, label, sampled, interval=interval)
