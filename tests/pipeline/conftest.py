@@ -1,5 +1,6 @@
 """Fixtures of the end-to-end tests: a whole pipeline on a Dagster instance of its own."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from dagster import DagsterInstance
 
 from energy_pipeline.build import build_definitions
+from energy_pipeline.partitions import register_devices
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.site import SiteResource
 from energy_pipeline.runner import Observer, RunSummary, run_due
@@ -40,6 +42,13 @@ class Pipeline:
     def read(self, table: str, device: str | None = None) -> pl.DataFrame:
         """Read a table."""
         return self.lake.read(table, device)
+
+    def copied(self, folder: Path, pipeline_of: "Callable[[Path], Pipeline]") -> "Pipeline":
+        """Copy files, settings and lake into a folder, to be spoilt; its instance knows the devices and no run."""
+        shutil.copytree(self.settings_file.parent, folder, dirs_exist_ok=True)
+        made = pipeline_of(folder / self.settings_file.name)
+        register_devices(made.instance, made.lake.devices())
+        return made
 
 
 @pytest.fixture(scope="module")
