@@ -15,6 +15,7 @@ from energy_pipeline.compute.battery_series import (
     Int,
     Series,
     covered,
+    merged,
     product_integral,
     read_groups,
     read_one,
@@ -93,7 +94,7 @@ def _sum_power(ctx: DeviceContext, readings: pl.LazyFrame) -> tuple[Series, int]
         return EMPTY, hold
     if len(names) == 1:
         return parts[names[0]], hold
-    grid = np.unique(np.concatenate([p.ts for p in parts.values()]))
+    grid = merged([p.ts for p in parts.values()])
     total = np.sum([p.held(grid, hold) for p in parts.values()], axis=0)
     good = np.isfinite(total)
     return Series(grid[good], total[good]), hold
