@@ -1,7 +1,7 @@
 """Long tables written as Parquet files of our own and committed to the Delta log by name.
 
 The general writer sorts every batch by its partition columns; here the rows come partition by partition already, so
-they go straight into one file per month: three times less CPU. Rows are validated by pandera before they are written.
+they go straight into one file per month: three times less CPU. Rows are validated before they are written.
 A commit names the files and, for a replacement, the partitions whose files they replace; the log's own conflict
 check then guards both. On an object store the general writer is used. Next: `lake.py`, which calls this.
 """
@@ -176,13 +176,13 @@ def _finish(last: tuple[_File, pa.Table]) -> None:
 
 
 def validated(table: Table, pieces: list[pa.Table]) -> list[pa.Table]:
-    """The same pieces, looked at by pandera in one go: its cost is one per call, hardly one per row."""
+    """The same pieces, looked at in one go: the cost is one per call, hardly one per row."""
     if not pieces:
         return pieces
     frame = pl.from_arrow(pa.concat_tables(pieces).unify_dictionaries())
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table never becomes a series
     if len(frame):
-        table.file_schema.validate(frame)
+        table.validate_file(frame)
     return pieces
 
 

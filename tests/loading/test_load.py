@@ -78,6 +78,17 @@ def test_a_renamed_file_is_not_read_again(site):
     assert plant.load().load == 0
 
 
+def test_a_file_that_is_only_touched_changes_no_row(site):
+    plant = site({"m1/com_ap.csv": DAY_1})
+    plant.load()
+    before = plant.tables(resolution=False)
+    plant.touch("m1/com_ap.csv", age_s=1800)
+    plant.load()
+    assert_same_tables(plant.tables(resolution=False), before)
+    assert plant.load().load == 0
+    assert_closed(plant)
+
+
 def test_a_copy_under_a_new_name_with_a_new_time_is_a_rename_and_then_quiet(site):
     plant = site({"m1/com_ap.csv": DAY_1})
     plant.load()
