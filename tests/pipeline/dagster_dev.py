@@ -19,7 +19,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
-QUICK_SENSOR = "\n[operation]\nsensor_interval_s = 1\nretry_pause_s = 1\n"
+QUICK_SENSOR = "\n[operation]\nsensor_interval_s = 2\nretry_pause_s = 1\n"
 RUNS = "{ runsOrError(limit: 50) { ... on Runs { results { runId status jobName tags { key value } } } } }"
 
 

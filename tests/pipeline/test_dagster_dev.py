@@ -50,7 +50,7 @@ def dropped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dropped]:
             assert not failed, (failed, server.log())
             return lake.read("fleet_summary").height == 1 and all(r["status"] == "SUCCESS" for r in runs)
 
-        eventually("the chain has gone through", finished, 240)
+        eventually("the chain has gone through", finished, 240, pause_s=2)
         yield Dropped(server, lake)
     finally:
         server.stop()

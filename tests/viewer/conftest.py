@@ -117,7 +117,7 @@ class Tab:
         """Wait until `words` stand on the page and nothing loads; return the text."""
         deadline = time.monotonic() + seconds
         while words not in self.text() and time.monotonic() < deadline:
-            self.page.wait_for_timeout(100)
+            self.page.wait_for_timeout(250)  # the browser draws while nobody asks
         return self.settled(0.1).text()
 
     def text(self) -> str:
