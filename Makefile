@@ -11,7 +11,7 @@ export ENERGY_SETTINGS ?= $(firstword $(wildcard energy.toml $(DEMO)/energy.toml
 export DAGSTER_HOME := $(CURDIR)/.dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-crash lint format bench bench-api bench-viewer dev view screenshots fuzz laws score clean
+.PHONY: help env demo test test-crash lint format bench bench-files bench-api bench-viewer dev view screenshots fuzz laws score clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,7 +44,9 @@ lint: env ## style and types
 format: env ## mend what the linter can mend by itself
 	$(BIN)/ruff check --fix .
 
-bench: env ## measure speed and memory (SIZE=quick, full or large); results in bench-results/
+bench: bench-files bench-api bench-viewer ## measure everything: files, REST API, viewer; results in bench-results/
+
+bench-files: env ## measure speed and memory from CSV to tables, and the verdicts (SIZE=quick, full or large)
 	$(BIN)/energy-pipeline bench --size $(or $(SIZE),full)
 
 bench-api: env ## measure the REST API: a lake of 260 cells × 600 days, a server, 20 clients; bench-results/api.json
