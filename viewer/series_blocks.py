@@ -6,8 +6,10 @@ Next: `series_thinning.py` for what happens inside a block.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from viewer.store import Store
 
 BLOCKS_PER_WINDOW = 12  # at least, where its rows allow it: what lies in pieces of blocks at its ends is made anew
 LEAST_ROWS = 64
+BLOCKS_PER_BOOK = 64  # kept together
+POINT_BYTES = 32  # four arrays
 STEPS = 8  # ratios of rows to points per doubling: at most a twelfth fewer points than were wanted
 
 
@@ -41,6 +45,20 @@ class Blocks:
     size: int
     parts: list[Block]
 
+    def books(self, store: Store, name: tuple, point_bytes: int) -> Callable[[int], dict[int, Any]]:
+        """Return what gives the book in which something is kept of a block, by the block's number."""
+        room = int(BLOCKS_PER_BOOK * self.size / 2 ** (self.step / STEPS)) * point_bytes
+        open_books: dict[int, dict[int, Any]] = {}
+
+        def book(number: int) -> dict[int, Any]:
+            volume = number // BLOCKS_PER_BOOK
+            if volume not in open_books:
+                key = (*name, self.serial, self.step, self.size, volume)
+                open_books[volume] = store.book(self.table, key, room)
+            return open_books[volume]
+
+        return book
+
 
 def ratio_step(rows: int, max_points: int) -> int:
     """Return the number of the smallest ratio that brings `rows` to at most `max_points`; 0 leaves every row."""
@@ -59,6 +77,8 @@ def blocks_of(
     first, stop = rows
     step = ratio_step(stop - first, max_points)
     size, ratio = rows_of_block(stop - first), 2 ** (step / STEPS)
+    found = Blocks(table, whole.serial, step, size, [])
+    book_of = found.books(store, ("points",), POINT_BYTES)
 
     def made(low: int, high: int) -> Thinned:
         wanted = max(int(high / ratio) - int(low / ratio), 1) if step else high - low
@@ -72,11 +92,15 @@ def blocks_of(
         number = low // size
         if low % size or high != min(low + size, whole.ts.size):
             return Block(made(low, high), None, after_gap)
-        key = ("block", whole.serial, step, size, number)
-        return Block(store.derived(table, key, lambda: made(low, high), lambda p: p.nbytes), number, after_gap)
+        book = book_of(number)
+        points = book.get(number)
+        if points is None:
+            points = book[number] = made(low, high)
+        return Block(points, number, after_gap)
 
     edges = [first, *range((first // size + 1) * size, stop, size), stop]
-    return Blocks(table, whole.serial, step, size, [block(a, b) for a, b in pairwise(edges) if b > a])
+    found.parts.extend(block(a, b) for a, b in pairwise(edges) if b > a)
+    return found
 
 
 def joined(blocks: Blocks) -> Thinned:

@@ -136,6 +136,14 @@ class Store:
             self._remember(full, kept, size(kept))
         return kept
 
+    def book(self, table: str, key: tuple, nbytes: int) -> dict[int, Any]:
+        """Return a dictionary that all callers share and fill, kept per version of the table; `nbytes` is room for it.
+
+        For what is small and asked for by the dozen: `derived` takes two locks each time, where threads wait for one
+        another.
+        """
+        return self.derived(table, ("book", *key), dict, lambda _: nbytes)
+
     def exists(self, table: str) -> bool:
         """Return whether `table` can be opened."""
         try:

@@ -10,9 +10,11 @@ import polars as pl
 
 from viewer.api.pieces import COMMA, Piece, kept_piece
 from viewer.series import SeriesResult
-from viewer.series_blocks import Block, Blocks, gap_point
+from viewer.series_blocks import Block, gap_point
 from viewer.series_thinning import Thinned
 from viewer.store import Store
+
+TEXT_BYTES = 130  # of a point, with its compressed text
 
 
 def points_frame(result: SeriesResult, zone: str) -> pl.DataFrame:
@@ -25,13 +27,19 @@ def points_json(store: Store, result: SeriesResult, zone: str) -> list[Piece]:
     blocks = result.blocks
     if blocks is None or not blocks.parts:
         return [Piece(points_frame(result, zone).write_json().encode())]
-    fresh = _fresh_rows(blocks.parts, zone)
+    fresh, book_of = _fresh_rows(blocks.parts, zone), blocks.books(store, ("texts", zone), TEXT_BYTES)
     pieces = [Piece(b"[")]
     for number, block in enumerate(blocks.parts):
         if block.after_gap:
             pieces += [COMMA, Piece(_rows(gap_point(blocks.parts[number - 1].points), zone))]
-        own = Piece(fresh[number]) if block.number is None else _kept(store, blocks, block, zone)
-        pieces += [*([COMMA] if number else []), own]
+        pieces += [COMMA] if number else []
+        if block.number is None:
+            pieces.append(Piece(fresh[number]))
+            continue
+        book = book_of(block.number)
+        if block.number not in book:
+            book[block.number] = kept_piece(_rows(block.points, zone))
+        pieces.append(book[block.number])
     return [*pieces, Piece(b"]")]
 
 
@@ -47,11 +55,6 @@ def _fresh_rows(parts: list[Block], zone: str) -> dict[int, bytes]:
     return {
         i: b"{%s}" % b"},{".join(rows[end - p.ts.size : end]) for i, p, end in zip(places, points, ends, strict=True)
     }
-
-
-def _kept(store: Store, blocks: Blocks, block: Block, zone: str) -> Piece:
-    key = ("text", blocks.serial, zone, blocks.step, blocks.size, block.number)
-    return store.derived(blocks.table, key, lambda: kept_piece(_rows(block.points, zone)), lambda piece: piece.nbytes)
 
 
 def _rows(points: Thinned, zone: str) -> bytes:
