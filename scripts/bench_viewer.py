@@ -37,7 +37,7 @@ TABS = {
     "SAT-Übersicht": "Verteilung der SAT-Spannung",
 }
 OPEN_TAB = "SAT-Übersicht"
-PAUSE_MS, ANSWER_BYTES, WHEELS, SESSIONS = 120.0, 600, 40, 50
+PAUSE_MS, ANSWER_BYTES, WHEELS, SESSIONS = 120.0, 600, 40, 10
 FREED_AFTER_S = 45.0
 _PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _LOG = """
