@@ -1,7 +1,8 @@
-"""A window as blocks of its level: whole blocks are thinned once and kept, only the pieces at both ends are made anew.
+"""A window as blocks of its level: each is thinned once and kept, a window that ends inside one takes a part of it.
 
 Blocks begin at fixed rows and are thinned by a ratio of few steps: a picture that is moved keeps its points, and what
-is made of a block (its texts in `api/points.py`) serves every window that covers it. Pure but for the store.
+is made of a block (its texts in `api/points.py`) serves every window that touches it. A point stands for the rows up to
+the next one; only the few rows whose point lies outside the window are thinned anew. Pure but for the store.
 Next: `series_thinning.py` for what happens inside a block.
 """
 
@@ -13,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from viewer.series_thinning import Columns, Thinned, thin
+from viewer.series_thinning import GAP_POINT_US, Columns, Thinned, thin
 from viewer.store import Store
 
-BLOCKS_PER_WINDOW = 12  # at least, where its rows allow it: what lies in pieces of blocks at its ends is made anew
+BLOCKS_PER_WINDOW = 12  # at least, where its rows allow it: the ends of a window lie inside a block
 LEAST_ROWS = 64
 BLOCKS_PER_BOOK = 64  # kept together
 POINT_BYTES = 32  # four arrays
@@ -25,14 +26,17 @@ STEPS = 8  # ratios of rows to points per doubling: at most a twelfth fewer poin
 
 @dataclass(frozen=True)
 class Block:
-    """Points of some rows. `number` is its place in the level, None for a piece of a block that nobody keeps.
+    """Points of some rows. `number` is its place in the level, None for rows that nobody keeps.
 
+    `kept` are all points of the block in the level, `cut` the places of `points` among them, None where it is whole.
     `after_gap` tells that a gap lies between its first row and the row before, which belongs to the window as well.
     """
 
     points: Thinned
-    number: int | None
     after_gap: bool
+    number: int | None = None
+    kept: Thinned | None = None
+    cut: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,32 +79,86 @@ def blocks_of(
 ) -> Blocks:
     """Return the rows from the first up to the second number of a level, thinned to about `max_points`."""
     first, stop = rows
-    step = ratio_step(stop - first, max_points)
-    size, ratio = rows_of_block(stop - first), 2 ** (step / STEPS)
+    step, size = ratio_step(stop - first, max_points), rows_of_block(stop - first)
     found = Blocks(table, whole.serial, step, size, [])
-    book_of = found.books(store, ("points",), POINT_BYTES)
+    if stop <= first:
+        return found
+    inner = range((first // size + 1) * size, stop, size)
+    cutter = _Cutter(whole, gap_us, size, 2 ** (step / STEPS), found.books(store, ("points",), POINT_BYTES))
+    gaps = (whole.ts[inner.start : stop : size] - whole.ts[inner.start - 1 : stop - 1 : size] > gap_us).tolist()
+    for (low, high), gap in zip(pairwise([first, *inner, stop]), [False, *gaps], strict=True):
+        found.parts.extend(cutter.blocks(low, high, gap))
+    return found
 
-    def made(low: int, high: int) -> Thinned:
-        wanted = max(int(high / ratio) - int(low / ratio), 1) if step else high - low
-        points = thin(whole.window(low, high), wanted, gap_us)
+
+@dataclass(frozen=True)
+class _Cutter:
+    """Gives the points of rows that lie in one block."""
+
+    whole: Columns
+    gap_us: float
+    size: int
+    ratio: float
+    book_of: Callable[[int], dict[int, Any]]
+
+    def blocks(self, low: int, high: int, after_gap: bool) -> list[Block]:
+        """Return the rows as the block that they are, or as at most three parts of it."""
+        number = low // self.size
+        begin, end = number * self.size, min((number + 1) * self.size, self.whole.ts.size)
+        book = self.book_of(number)
+        points = book.get(number)
+        if points is None:
+            points = book[number] = self._thinned(begin, end)
+        if low == begin and high == end:
+            return [Block(points, after_gap, number, points)]
+        places = _places(self.whole.ts, points.ts, low, high)
+        if places is None:
+            return [Block(self._thinned(low, high), after_gap)]
+        one, two, head, tail = places
+        found = []
+        if head > low:
+            found.append(Block(self._thinned(low, head), after_gap))
+            after_gap = self._gaps(head - 1, head) > 0
+        if two > one:
+            part = _cut(points, one, two, self._gaps(head, min(tail, high - 1)))
+            found.append(Block(part, after_gap, number, points, (one, two)))
+            after_gap = False  # the part ends with a gap point where one is due
+        if high > tail:
+            found.append(Block(self._thinned(tail, high), after_gap))
+        return found
+
+    def _gaps(self, first: int, last: int) -> int:
+        return int(np.count_nonzero(np.diff(self.whole.ts[first : last + 1]) > self.gap_us))
+
+    def _thinned(self, low: int, high: int) -> Thinned:
+        wanted = high - low if self.ratio == 1 else max(int(high / self.ratio) - int(low / self.ratio), 1)
+        points = thin(self.whole.window(low, high), wanted, self.gap_us)
         for array in (points.ts, points.mean, points.low, points.high):
             array.setflags(write=False)
         return points
 
-    def block(low: int, high: int) -> Block:
-        after_gap = bool(low > first and whole.ts[low] - whole.ts[low - 1] > gap_us)
-        number = low // size
-        if low % size or high != min(low + size, whole.ts.size):
-            return Block(made(low, high), None, after_gap)
-        book = book_of(number)
-        points = book.get(number)
-        if points is None:
-            points = book[number] = made(low, high)
-        return Block(points, number, after_gap)
 
-    edges = [first, *range((first // size + 1) * size, stop, size), stop]
-    found.parts.extend(block(a, b) for a, b in pairwise(edges) if b > a)
-    return found
+def _places(rows: np.ndarray, points: np.ndarray, low: int, high: int) -> tuple[int, int, int, int] | None:
+    """Return which points of a block stand for rows from `low` up to `high` alone, and the rows they begin and end at.
+
+    None where no point lies among the rows. The last row is always a point of the window: where it is none of the
+    block, the rows from the point before it are left to be thinned anew.
+    """
+    one, two = int(points.searchsorted(rows[low])), int(points.searchsorted(rows[high - 1], "right"))
+    if two > one and points[two - 1] - points[two - 2] == GAP_POINT_US:
+        two -= 1  # says that a gap follows the point before, which may lie behind the window
+    if two == one:
+        return None
+    head, tail = (int(rows.searchsorted(points[i])) for i in (one, two - 1))
+    if tail == high - 1 and (two == points.size or points[two] == rows[high]):
+        return one, two, head, high
+    return one, two - 1, head, tail
+
+
+def _cut(points: Thinned, one: int, two: int, gaps: int) -> Thinned:
+    ts = points.ts[one:two]
+    marks = int(np.count_nonzero(np.diff(ts) == GAP_POINT_US))
+    return Thinned(ts, points.mean[one:two], points.low[one:two], points.high[one:two], gaps, ts.size - marks)
 
 
 def joined(blocks: Blocks) -> Thinned:
@@ -119,4 +177,4 @@ def joined(blocks: Blocks) -> Thinned:
 def gap_point(before: Thinned) -> Thinned:
     """Return the point that breaks a line behind the last point of `before`."""
     nan = np.full(1, np.nan)
-    return Thinned(before.ts[-1:] + 1, nan, nan, nan, 1, 0)
+    return Thinned(before.ts[-1:] + GAP_POINT_US, nan, nan, nan, 1, 0)

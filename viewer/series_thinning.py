@@ -11,6 +11,7 @@ import numpy as np
 from tsdownsample import MinMaxLTTBDownsampler
 
 LEAST_POINTS = 3  # below this there is nothing to choose: the first and the last row
+GAP_POINT_US = 1  # how far behind a point the one stands that says that a gap follows: no rows are as close
 SHORT_PART = 5  # rows; above this the extremes of all parts at once take less time than one step after the other
 _SERIAL = itertools.count()
 
@@ -67,7 +68,7 @@ def thin(columns: Columns, max_points: int, gap_us: float) -> Thinned:
     if breaks.size:
         places = np.flatnonzero(np.diff(np.searchsorted(breaks, chosen)) > 0) + 1
         nan = np.full(places.size, np.nan)
-        inserted = points[0][places - 1] + 1, nan, nan, nan
+        inserted = points[0][places - 1] + GAP_POINT_US, nan, nan, nan
         points = tuple(np.insert(a, places, b) for a, b in zip(points, inserted, strict=True))
     return Thinned(*points, int(breaks.size), int(chosen.size))
 

@@ -38,9 +38,16 @@ def points_json(store: Store, result: SeriesResult, zone: str) -> list[Piece]:
             continue
         book = book_of(block.number)
         if block.number not in book:
-            book[block.number] = kept_piece(_rows(block.points, zone))
-        pieces.append(book[block.number])
+            book[block.number] = kept_piece(_rows(block.kept, zone))
+        kept = book[block.number]
+        pieces.append(kept if block.cut is None else Piece(_part(kept.text, *block.cut)))
     return [*pieces, Piece(b"]")]
+
+
+def _part(text: bytes, first: int, stop: int) -> bytes:
+    """Return the rows from `first` up to `stop` of a block; a brace opens each."""
+    opens = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("{"))
+    return text[opens[first] : opens[stop] - 1 if stop < opens.size else None]
 
 
 def _fresh_rows(parts: list[Block], zone: str) -> dict[int, bytes]:
