@@ -128,7 +128,8 @@ class _Cutter:
         return found
 
     def _gaps(self, first: int, last: int) -> int:
-        return int(np.count_nonzero(np.diff(self.whole.ts[first : last + 1]) > self.gap_us))
+        ts = self.whole.ts
+        return int(np.count_nonzero(ts[first + 1 : last + 1] - ts[first:last] > self.gap_us))
 
     def _thinned(self, low: int, high: int) -> Thinned:
         wanted = high - low if self.ratio == 1 else max(int(high / self.ratio) - int(low / self.ratio), 1)
@@ -157,7 +158,7 @@ def _places(rows: np.ndarray, points: np.ndarray, low: int, high: int) -> tuple[
 
 def _cut(points: Thinned, one: int, two: int, gaps: int) -> Thinned:
     ts = points.ts[one:two]
-    marks = int(np.count_nonzero(np.diff(ts) == GAP_POINT_US))
+    marks = int(np.count_nonzero(ts[1:] - ts[:-1] == GAP_POINT_US))
     return Thinned(ts, points.mean[one:two], points.low[one:two], points.high[one:two], gaps, ts.size - marks)
 
 

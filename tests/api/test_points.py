@@ -59,6 +59,15 @@ def test_pieces_are_the_rows_of_the_table(
     assert [r["max"] for r in rows] == [None if v != v else v for v in result.high.tolist()]
 
 
+@pytest.mark.parametrize("offset_us", [0, 500_000, 1, 123_456])
+def test_a_few_rows_are_those_of_the_table_whatever_part_of_a_second_they_have(
+    monkeypatch: pytest.MonkeyPatch, store: Store, plan: object, offset_us: int
+) -> None:
+    ts = module.to_us(plan.start) + offset_us + np.arange(10, dtype=np.int64) * 300_000_000
+    value = np.array([0.0, -0.0, 1e22, 1e-7, 5e-324, np.nan, 1 / 3, 1e16, -2.0, 123456789.125])
+    assert_rows_of_the_table(store, planted(monkeypatch, store, plan, Columns(ts, value, value, value), 500))
+
+
 @pytest.mark.parametrize("first", [0, 1, 511, 512, 5000])
 def test_windows_that_begin_and_end_anywhere_are_the_rows_of_the_table(
     store: Store, settings: Settings, plan: object, first: int

@@ -12,6 +12,7 @@ from isal import isal_zlib
 
 QUICK = 1  # of ISA-L, 0 to 3
 WINDOW_BITS = 12  # rows are like their neighbours: 4 KB to look back take less time than 32 and come out no larger
+SMALL = 16  # bytes
 _HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time, no system
 _END = b"\x03\x00"  # an empty last block
 
@@ -45,7 +46,7 @@ def zipped(pieces: Iterable[Piece]) -> bytes:
     text = plain(pieces)  # one checksum over all: each call gives the interpreter's lock away and waits for it again
     out, fresh = [_HEAD], []
     for piece in pieces:
-        if piece.deflated is None:
+        if piece.deflated is None or (fresh and len(piece.text) <= SMALL):  # not worth a block
             fresh.append(piece.text)
             continue
         if fresh:

@@ -5,15 +5,19 @@ text and compressed text of a block are made once and kept in the store beside i
 text is what `write_json` gives for the table, byte for byte.
 """
 
+from zoneinfo import ZoneInfo
+
 import numpy as np
 import polars as pl
 
+from viewer.api.formats import dump
 from viewer.api.pieces import COMMA, Piece, kept_piece
-from viewer.series import SeriesResult
-from viewer.series_blocks import Block, gap_point
+from viewer.series import SeriesResult, from_us
+from viewer.series_blocks import gap_point
 from viewer.series_thinning import Thinned
 from viewer.store import Store
 
+FEW = 24  # rows
 TEXT_BYTES = 130  # of a point, with its compressed text
 
 
@@ -27,14 +31,14 @@ def points_json(store: Store, result: SeriesResult, zone: str) -> list[Piece]:
     blocks = result.blocks
     if blocks is None or not blocks.parts:
         return [Piece(points_frame(result, zone).write_json().encode())]
-    fresh, book_of = _fresh_rows(blocks.parts, zone), blocks.books(store, ("texts", zone), TEXT_BYTES)
+    book_of = blocks.books(store, ("texts", zone), TEXT_BYTES)
     pieces = [Piece(b"[")]
     for number, block in enumerate(blocks.parts):
         if block.after_gap:
             pieces += [COMMA, Piece(_rows(gap_point(blocks.parts[number - 1].points), zone))]
         pieces += [COMMA] if number else []
         if block.number is None:
-            pieces.append(Piece(fresh[number]))
+            pieces.append(Piece(_rows(block.points, zone)))
             continue
         book = book_of(block.number)
         if block.number not in book:
@@ -50,23 +54,28 @@ def _part(text: bytes, first: int, stop: int) -> bytes:
     return text[opens[first] : opens[stop] - 1 if stop < opens.size else None]
 
 
-def _fresh_rows(parts: list[Block], zone: str) -> dict[int, bytes]:
-    """Return the rows of the blocks that nobody keeps, written by one call."""
-    places = [i for i, block in enumerate(parts) if block.number is None]
-    points = [parts[i].points for i in places]
-    if not points:
-        return {}
-    arrays = (np.concatenate([getattr(p, name) for p in points]) for name in ("ts", "mean", "low", "high"))
-    rows = _rows(Thinned(*arrays, 0, 0), zone)[1:-1].split(b"},{")
-    ends = np.cumsum([p.ts.size for p in points]).tolist()
-    return {
-        i: b"{%s}" % b"},{".join(rows[end - p.ts.size : end]) for i, p, end in zip(places, points, ends, strict=True)
-    }
-
-
 def _rows(points: Thinned, zone: str) -> bytes:
     """Return the rows as JSON objects with commas between them."""
+    if points.ts.size <= FEW:
+        return _few_rows(points, zone)
     return _frame(points.ts, points.mean, points.low, points.high, zone).write_json().encode()[1:-1]
+
+
+def _few_rows(points: Thinned, zone: str) -> bytes:
+    """Return the same text without a table, which for a few rows would take most of the time."""
+    local = ZoneInfo(zone)
+    columns = (points.ts.tolist(), points.mean.tolist(), points.low.tolist(), points.high.tolist())
+    rows = [
+        {"timestamp": _moment(ts, local), "value": value, "min": low, "max": high}
+        for ts, value, low, high in zip(*columns, strict=True)
+    ]
+    return dump(rows)[1:-1]
+
+
+def _moment(ts_us: int, zone: ZoneInfo) -> str:
+    moment = from_us(ts_us).astimezone(zone)
+    whole_ms = moment.microsecond and moment.microsecond % 1000 == 0  # three digits, as polars writes them
+    return moment.isoformat(timespec="milliseconds" if whole_ms else "auto")
 
 
 def _frame(ts: np.ndarray, mean: np.ndarray, low: np.ndarray, high: np.ndarray, zone: str) -> pl.DataFrame:
