@@ -4,14 +4,17 @@ Every page is opened in `test_accessibility.py`.
 """
 
 import csv
+import shutil
 from io import StringIO
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from tests.viewer.conftest import Tab, start_viewer
-from tests.viewer.lake_factory import Plan, write_lake, write_table
+from energy_pipeline.settings import Settings
+from tests.viewer.conftest import Tab
+from tests.viewer.lake_factory import Plan, write_table
+from tests.viewer.live_sessions import LiveServer
 from viewer.store import Store
 
 pytestmark = pytest.mark.browser
@@ -66,13 +69,13 @@ def test_language_and_theme_switch_and_stay_in_the_address(tab: Tab) -> None:
 
 
 def test_the_back_button_returns_to_the_page_before(tab: Tab) -> None:
-    tab.open("?page=meter&device=m2")
-    tab.page.get_by_text("Datenqualität", exact=True).click()
-    tab.page.wait_for_url("**page=quality*", timeout=10_000)
-    tab.until("Buchführung je Signal")
+    tab.open("?page=quality&device=m2")
+    tab.page.get_by_text("Überblick", exact=True).click()
+    tab.page.wait_for_url(lambda url: "page=" not in url, timeout=10_000)
+    tab.until("Speichersysteme")
     tab.page.go_back()
-    tab.page.wait_for_url("**page=meter*", timeout=10_000)
-    assert "Wirkleistung · m2" in tab.until("Energie je Tag")
+    tab.page.wait_for_url("**page=quality&device=m2*", timeout=10_000)
+    assert "Buchführung je Signal" in tab.until("Buchführung je Signal")
 
 
 def test_a_deep_link_opens_the_cell_in_english(tab: Tab, plan: Plan) -> None:
@@ -82,7 +85,7 @@ def test_a_deep_link_opens_the_cell_in_english(tab: Tab, plan: Plan) -> None:
     assert "Falls by −24.0 mV/year" in text
 
 
-def test_a_downloaded_csv_equals_the_table(tab: Tab, settings: object, tmp_path: Path) -> None:
+def test_a_downloaded_csv_equals_the_table(tab: Tab, settings: Settings, tmp_path: Path) -> None:
     tab.open("?page=meter&device=m1").until("Bezug [kWh]")
     button = tab.page.locator("button", has_text="CSV").first
     button.wait_for(state="visible", timeout=30_000)
@@ -107,26 +110,21 @@ def test_strange_addresses_are_answered_not_crashed(tab: Tab) -> None:
     assert "Das Ende liegt vor dem Anfang." in tab.until("Das Ende liegt")
 
 
-def test_new_data_is_offered_and_loaded_by_one_click(context: object, tmp_path: Path) -> None:
-    plan = Plan(days=130)
-    lake = write_lake(tmp_path / "lake", plan).lake
-    running = start_viewer(lake)
-    try:
-        tab = Tab(context, running.url).open("?page=quality&device=m1")
+def test_new_data_is_offered_and_loaded_by_one_click(
+    context: object, settings: Settings, plan: Plan, tmp_path: Path
+) -> None:
+    lake = shutil.copytree(settings.lake, tmp_path / "lake")
+    with LiveServer(Settings(lake=str(lake)), lifetime_s=60) as server:
+        tab = Tab(context, server.url).open("?page=quality&device=m1")
         assert "Es gibt neue Daten" not in tab.text()
-        table = Path(lake) / "check_results"
         row = {"device": "m1", "table": "readings", "check": "a_check_that_came_later", "passed": True}
         checked = row | {"blocking": False, "failed_rows": 0, "checked_rows": 7, "checked_ts": plan.end}
-        write_table(Path(lake), "check_results", pl.DataFrame([checked]))
-        assert table.exists()
+        write_table(lake, "check_results", pl.DataFrame([checked]))
         tab.page.get_by_role("button", name="Neu laden").click(timeout=45_000)
         assert "a check that came later" in tab.until("a check that came later")
         assert not tab.page.get_by_role("button", name="Neu laden").count()
         assert tab.faults == []
         tab.page.close()
-    finally:
-        running.process.terminate()
-        running.process.wait(10)
 
 
 def test_two_sessions_do_not_disturb_each_other(tab: Tab, context: object) -> None:
@@ -149,14 +147,10 @@ def test_a_phone_shows_the_page_and_not_the_drawer(chromium: object, viewer: obj
 
 
 def test_an_empty_lake_says_what_to_run(context: object, tmp_path: Path) -> None:
-    empty = start_viewer(str(tmp_path / "nothing"))
-    try:
-        tab = Tab(context, empty.url)
+    with LiveServer(Settings(lake=str(tmp_path / "nothing")), lifetime_s=60) as server:
+        tab = Tab(context, server.url)
         assert "energy-pipeline run" in tab.open().text()
         for page in ("meter", "packpulse", "quality"):
             assert "energy-pipeline run" in tab.go(f"?page={page}").text()
         assert tab.faults == []
         tab.page.close()
-    finally:
-        empty.process.terminate()
-        empty.process.wait(10)

@@ -12,7 +12,7 @@ from viewer.session import Session
 
 TOUR = ("", "?page=meter&device=m1", "?page=packpulse&tab=heat", "?page=quality")
 WAIT_S = 20.0
-SESSIONS = int(os.environ.get("LEAK_SESSIONS", "16"))
+SESSIONS = int(os.environ.get("LEAK_SESSIONS", "10"))
 
 
 def _memory_mb() -> float:
@@ -22,7 +22,7 @@ def _memory_mb() -> float:
 def test_a_session_that_visited_pages_is_gone_after_its_end(settings: Settings) -> None:
     before, sessions = living(Document), living(Session)  # other tests of this process may hold some
     with LiveServer(settings) as server:
-        for _ in range(4):
+        for _ in range(2):
             assert "ep-panel" in server.visit(*TOUR[:2]).text
         assert living_after(Document, WAIT_S, before) <= before
         assert living_after(Session, WAIT_S, sessions) <= sessions

@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 
 from energy_pipeline.settings import Settings
-from tests.viewer.conftest import Tab, start_viewer
+from tests.viewer.conftest import Tab
 from tests.viewer.lake_accounts import EXCUSED_FROM_END, FLAGGED_FROM_END, PRICE
 from tests.viewer.lake_factory import Plan
+from tests.viewer.live_sessions import LiveServer
 from viewer.catalog import Catalog, DeviceInfo
 from viewer.components.day_hour import MISSING_HOUR, carpet, day_hour_chart
 from viewer.components.period_bars import period_bars
@@ -158,20 +159,10 @@ def test_the_panels_open_without_errors_and_months_are_switched(tab: Tab, settin
 
 
 @pytest.mark.browser
-def test_without_a_tariff_there_are_no_costs_in_english(tab: Tab) -> None:
-    text = tab.open("?page=meter&device=m2&lang=en").until("Two sources of one energy")
-    assert "Day × hour" in text
-    assert not tab.page.get_by_text("Costs per month").is_visible()
-
-
-@pytest.mark.browser
-def test_missing_tables_are_a_sentence(context: object, bare: str) -> None:
-    running = start_viewer(bare)
-    try:
-        opened = Tab(context, running.url).open("?page=meter&device=m1")
-        assert "Die Tabelle meter_balance gibt es noch nicht." in opened.until("meter_balance")
+def test_missing_tables_are_a_sentence_and_without_costs_there_is_no_panel_for_them(context: object, bare: str) -> None:
+    with LiveServer(Settings(lake=bare)) as server:
+        opened = Tab(context, server.url).open("?page=meter&device=m1&lang=en")
+        assert "Table meter_balance does not exist yet." in opened.until("meter_balance")
+        assert not opened.page.get_by_text("Costs per month").is_visible()
         assert opened.faults == []
         opened.page.close()
-    finally:
-        running.process.terminate()
-        running.process.wait(10)
