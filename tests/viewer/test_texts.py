@@ -12,7 +12,7 @@ import pytest
 from energy_pipeline.compute import findings, meter_findings
 from energy_pipeline.guards import GUARDS
 from energy_pipeline.loading.plan import LAST_LINE, OPEN_END
-from viewer.check_texts import check_advice, check_sentence
+from viewer.check_texts import check_advice, check_limit, check_sentence
 from viewer.pages import PAGES
 from viewer.selection import PAGES as NAMES
 from viewer.selection import RANGES
@@ -74,6 +74,36 @@ def test_the_advice_in_english_is_that_of_the_checks_themselves() -> None:
         said |= {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
     for check in {g.check for g in GUARDS} - {"rows_fit_the_schema"}:  # whose advice names its table
         assert EN(f"advice.{check}") in said, check
+
+
+def limits_in_code() -> list[str]:
+    """Return what the checks say they allow, with a 7 for each number."""
+
+    def written(part: ast.expr) -> str:
+        if isinstance(part, ast.Constant):
+            return part.value
+        if ast.unparse(part.value) == "found":
+            return "largest difference found 7 kWh"
+        return "7%" if part.format_spec and ast.unparse(part.format_spec).endswith("%'") else "7"
+
+    calls = [
+        node for module in (findings, meter_findings)
+        for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding"
+    ]
+    limits = [call.args[2] for call in calls]
+    return ["".join(map(written, limit.values if isinstance(limit, ast.JoinedStr) else [limit])) for limit in limits]
+
+
+def test_what_a_check_allows_has_german_words_with_its_numbers() -> None:
+    limits = limits_in_code()
+    assert len(limits) >= len({g.check for g in GUARDS})
+    assert [limit for limit in limits if check_limit(limit, DE) == limit] == []
+    assert [limit for limit in limits if check_limit(limit, EN) != limit] == []
+    assert check_limit("2.5 to 3.65 V", DE) == "2,5 bis 3,65 V"
+    assert check_limit("from 2015-01-01 to one day ahead of the clock", DE).startswith("von 2015-01-01 bis")
+    assert check_limit("a sentence of a later version", DE) == "a sentence of a later version"
+    assert check_limit(None, DE) == ""
 
 
 def test_the_states_of_a_file_have_german_words() -> None:

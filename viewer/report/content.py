@@ -225,7 +225,7 @@ def _data(tables: Mapping[str, pl.DataFrame], t: Texts) -> Section:
     if len(failed):
         body = [
             [
-                r["table"], r["check"], t.number(r["failed_rows"], 0), r["limit"] or "", r["advice"],
+                r["table"], r["check"], t.number(r["failed_rows"], 0), r["limit"], r["advice"],
             ]
             for r in with_words(failed, t).iter_rows(named=True)
         ]

@@ -102,6 +102,66 @@ _FILES: dict[str, str] = {
     "header only: the file holds no rows": "nur ein Kopf: die Datei hat keine Zeilen",
     "the file is empty": "die Datei ist leer",
 }
+# What a check allows, as `check_results.limit` says it; groups are its numbers.
+LIMITS: tuple[tuple[str, str], ...] = (
+    (
+        r"rows read = accepted \+ rejected \+ duplicates \+ conflicts, for every signal",
+        "gelesen = angenommen + abgelehnt + doppelt + im Konflikt, je Signal",
+    ),
+    (r"equal counts and extremes; sums within (\S+)", "Anzahlen und Extreme gleich; Summen auf {} genau"),
+    (r"every cell with readings has a slope or a reason", "jede Zelle mit Werten hat eine Steigung oder einen Grund"),
+    (r"(\S+) to (\S+) V", "{} bis {} V"),
+    (
+        r"counts by charge, energy and SOC within (\S+) %",
+        "Zählung nach Ladung, Energie und SOC auf {} % gleich",
+    ),
+    (
+        r"between 0 and 100 %, without jumps, moving with use, as the measured capacity moves",
+        "zwischen 0 und 100 %, ohne Sprünge, bewegt sich mit der Nutzung und wie die gemessene Kapazität",
+    ),
+    (
+        r"signs, zone of the clock and nameplate as the data show them",
+        "Vorzeichen, Zeitzone der Uhr und Nennwert, wie die Daten sie zeigen",
+    ),
+    (r"from (\S+) to one day ahead of the clock", "von {} bis einen Tag nach der Uhrzeit"),
+    (
+        r"data in at least (\S+)% of the time that any signal of the month has \(operation\.coverage_poor\)",
+        "Daten in mindestens {} % der Zeit, in der irgendein Signal des Monats welche hat (operation.coverage_poor)",
+    ),
+    (r"every file of the device is read or empty", "jede Datei des Geräts ist gelesen oder leer"),
+    (
+        r"columns, types, nulls and bounds as the table's schema says \(docs/tables\.md\)",
+        "Spalten, Typen, Nullwerte und Grenzen wie im Schema der Tabelle (docs/tables.md)",
+    ),
+    (
+        r"a reading within (\S+) h, overdue after (\S+) h; not asked of an archive, whose newest reading is older than "
+        r"(\S+) days",
+        "ein Messwert binnen {} h, überfällig nach {} h; nicht verlangt von einem Archiv, dessen neuester Messwert "
+        "älter als {} Tage ist",
+    ),
+    (
+        r"at every level Σ increase = R\(end\) − R\(start\) within the rounding of (\S+) kWh, and equal at all; "
+        r"no register has energy",
+        "auf jeder Stufe Σ Zuwachs = R(Ende) − R(Anfang) bis auf die Rundung von {} kWh, überall gleich; kein Zähler "
+        "hat Energie",
+    ),
+    (
+        r"at every level Σ increase = R\(end\) − R\(start\) within the rounding of (\S+) kWh, and equal at all; "
+        r"largest difference found (\S+) kWh",
+        "auf jeder Stufe Σ Zuwachs = R(Ende) − R(Anfang) bis auf die Rundung von {} kWh, überall gleich; größte "
+        "gefundene Abweichung {} kWh",
+    ),
+    (
+        r"a register moves before `meter\.stands_still_kwh` \(or three of its own steps\) have flowed by power",
+        "ein Zähler bewegt sich, bevor der Leistung nach `meter.stands_still_kwh` (oder drei eigene Schritte) "
+        "geflossen sind",
+    ),
+    (
+        r"two sources of one energy differ by at most `meter\.balance_limit_percent`",
+        "zwei Quellen einer Energie weichen höchstens um `meter.balance_limit_percent` ab",
+    ),
+    (r"every \[\[event\]\] of the settings names an event", "jedes [[event]] der Einstellungen nennt ein Ereignis"),
+)
 WORDS: dict[str, tuple[str, str]] = {
     **{f"check.{name}": (german, name.replace("_", " ")) for name, (german, _, _) in _CHECKS.items()},
     **{f"advice.{name}": (german, english) for name, (_, german, english) in _CHECKS.items()},

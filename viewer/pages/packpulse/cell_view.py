@@ -1,16 +1,18 @@
 """One cell: its offset with fit and band, its SAT voltage with the system's regimes and conditions, its raw voltage."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import panel as pn
 import polars as pl
 
+from viewer.catalog import DeviceInfo
 from viewer.components import html
 from viewer.components.figures import bokeh_pane
 from viewer.components.fit_chart import Slope, fit_figure
 from viewer.components.lod_chart import ChartData, ChartSpec, Line, LodChart
 from viewer.components.panel import NoData, Panel
+from viewer.components.zoom import Zoom
 from viewer.figures_of_meters import signal_figures
 from viewer.fit_texts import slope_text, status_of
 from viewer.pages.meter_cards import signal_cards
@@ -29,7 +31,8 @@ class CellView:
     """The panels of a picked cell."""
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        self.session, self._zoom = session, Zoom(session)
+        self._raw_of: tuple[Context, tuple[int, int], Panel] | None = None  # whose readings are shown, and where
 
     def layout(self) -> pn.Column:
         """Return the column that holds the cell's panels."""
@@ -39,6 +42,7 @@ class CellView:
     async def fill(self, context: Context, place: tuple[int, int] | None) -> None:
         """Show a cell, or what to do to see one."""
         t = self.session.texts
+        self._raw_of = None
         if place is None:
             note = html.message(t("cell.pick"), t("cell.pick_text"), "info")
             await self.session.apply(lambda: setattr(self._column, "objects", [html.pane(note, margin=(0, 0, 14, 0))]))
@@ -64,7 +68,16 @@ class CellView:
             lambda: load_conditions(store, context, self._signal(context, place)["signal"], t),
             lambda rows: show_conditions(rows, device.zone, t, f"conditions_{device.name}_{name}"),
         )
-        await panels[3].fill(
+        self._raw_of = context, place, panels[3]
+        await self._fill_raw(*self._raw_of)
+
+    async def zoom_changed(self) -> None:
+        """Show the part of the raw voltage that the address names, where it shows another one."""
+        if self._raw_of is not None and not self._zoom.is_own({"zoom"}):
+            await self._fill_raw(*self._raw_of)
+
+    async def _fill_raw(self, context: Context, place: tuple[int, int], panel: Panel) -> None:
+        await panel.fill(
             lambda: self._load_raw(context, place),
             lambda found: [*found[0].render(found[1]), html.pane(html.cards(found[2]), margin=(10, 0, 0, 0))],
         )
@@ -106,14 +119,14 @@ class CellView:
 
     def _load_raw(self, context: Context, place: tuple[int, int]) -> tuple[LodChart, ChartData, list[html.Card]]:
         signal = self._signal(context, place)
-        chart = self._raw(context, signal)
-        spec, t = chart.spec, self.session.texts
+        chart, t = self._raw(context, signal), self.session.texts
         store, limits = self.session.store, self.session.settings.operation
+        start, end = _last_days(context.device, signal)
         try:
-            figures = signal_figures(store, context.device.name, signal["signal"], spec.start, spec.end)
+            figures = signal_figures(store, context.device.name, signal["signal"], start, end)
         except TableMissing:  # readings alone: the chart has what it needs
             return chart, chart.load(), []
-        cards = signal_cards(figures, signal, spec.start, spec.end, t, limits, digits=3)
+        cards = signal_cards(figures, signal, start, end, t, limits, digits=3)
         return chart, chart.load(), cards
 
     def _signal(self, context: Context, place: tuple[int, int]) -> dict:
@@ -127,17 +140,23 @@ class CellView:
 
     def _raw(self, context: Context, row: dict) -> LodChart:
         device, t = context.device, self.session.texts
-        last = row["last_ts"] or device.last
-        first = row["first_ts"] or device.first
+        usual = _last_days(device, row)
+        held = row["first_ts"] or device.first, usual[1]
         spec = ChartSpec(
             [Line(device.name, row["signal"], t("cell.voltage"), SERIES[0])],
-            max(last - timedelta(days=RAW_DAYS), first),
-            last + timedelta(seconds=1),
-            first,
-            last + timedelta(seconds=1),
+            *self._zoom.window(usual, held, device.zone),
+            *held,
             device.zone,
             t("cell.voltage"),
             260,
             digits=3,
         )
-        return LodChart(self.session, "cell", spec)
+        chart = LodChart(self.session, "cell", spec)
+        self._zoom.follow(chart, usual, device.zone)
+        return chart
+
+
+def _last_days(device: DeviceInfo, row: dict) -> tuple[datetime, datetime]:
+    """Return the last days of a signal that has readings: what is shown of it at first."""
+    first, last = row["first_ts"] or device.first, row["last_ts"] or device.last
+    return max(last - timedelta(days=RAW_DAYS), first), last + timedelta(seconds=1)

@@ -83,6 +83,10 @@ class HeatMapTab(Tab):
         else:
             await self.session.apply(self._recolour)
 
+    async def zoom_changed(self) -> None:
+        """Follow another part of the picked cell's raw voltage."""
+        await self._cell.zoom_changed()
+
     async def cell_changed(self) -> None:
         """Mark and open the picked cell."""
         place, context = self.session.selection.cell_place(), self.context

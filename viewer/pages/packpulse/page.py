@@ -128,12 +128,13 @@ class PackPulse(DevicePage):
     async def changed(self, names: set[str]) -> None:
         """Follow the selection; a picked cell changes the open tab only, a tab that is loaded just appears."""
         await self.session.apply(self._sync)
-        if self._current is None or names - {"cell", "tab"} - DRAWING:
+        if self._current is None or names - {"cell", "tab", "zoom"} - DRAWING:
             await self.fill()
         elif (tab := self._tabs[self._tab()]).filled is not self._current:
             await self._open_tab(self._current)
         else:
             await self._touch(tab)
+            await tab.zoom_changed()
 
     async def _touch(self, tab: Tab) -> None:
         """Bring a tab that is filled to the picked cell and to how it is to be drawn."""

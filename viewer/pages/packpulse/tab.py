@@ -104,5 +104,8 @@ class Tab:
     async def cell_changed(self) -> None:
         """Follow another picked cell."""
 
+    async def zoom_changed(self) -> None:
+        """Follow another zoom."""
+
     async def themed(self) -> None:
         """Follow a change of the theme."""
