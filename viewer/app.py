@@ -3,6 +3,7 @@
 `create_app` composes, `serve` runs it. One worker only: sessions live in the process. Nothing is opened at import.
 """
 
+import gc
 import os
 import webbrowser
 from collections.abc import Callable
@@ -96,5 +97,7 @@ def serve(
         say(url)
     if open_browser:
         webbrowser.open(url)
+    gc.collect()
+    gc.freeze()  # modules stay: the full collection after a session, which stops all others, need not look at them
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", workers=1, ws="auto")
     uvicorn.Server(config).run()

@@ -9,13 +9,14 @@ Next: `components/lod_chart.py` draws it.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
 
 from viewer.series_blocks import Blocks, blocks_of, joined
-from viewer.series_thinning import Columns, thin
+from viewer.series_thinning import Columns, Thinned, thin
 from viewer.store import Store
 from viewer.wallclock import months_of
 
@@ -40,33 +41,74 @@ class EmptyWindow(ValueError):  # noqa: N818 - named as states
 
 @dataclass(frozen=True)
 class SeriesResult:
-    """A thinned series. `ts` is UTC in microseconds; a NaN in `mean` breaks the line at a gap."""
+    """A thinned series. `ts` is UTC in microseconds; a NaN in `mean` breaks the line at a gap.
+
+    `made` are its points, or the blocks that are joined to them when somebody asks.
+    """
 
     device: str
     signal: str
     unit: str
     kind: str
     resolution: str
-    ts: np.ndarray
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
     points_held: int
-    points_shown: int
-    gaps: int
     start: datetime
     end: datetime
-    blocks: Blocks | None = field(default=None, compare=False, repr=False)  # None for single readings
+    made: Thinned | Blocks = field(compare=False, repr=False)
+
+    @cached_property
+    def _points(self) -> Thinned:
+        return joined(self.made) if isinstance(self.made, Blocks) else self.made
+
+    @property
+    def ts(self) -> np.ndarray:
+        """Times of the points [µs, UTC]."""
+        return self._points.ts
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Means weighted by time; single readings are themselves."""
+        return self._points.mean
+
+    @property
+    def low(self) -> np.ndarray:
+        """Smallest reading from a point to the next."""
+        return self._points.low
+
+    @property
+    def high(self) -> np.ndarray:
+        """Largest reading from a point to the next."""
+        return self._points.high
+
+    @property
+    def blocks(self) -> Blocks | None:
+        """The blocks that the points come from, None where they come from none."""
+        return self.made if isinstance(self.made, Blocks) else None
+
+    @property
+    def points_shown(self) -> int:
+        """Points without those that stand for a gap."""
+        return self.made.shown
+
+    @property
+    def gaps(self) -> int:
+        """Gaps of the window, shown or not."""
+        return self.made.gaps
+
+    @property
+    def count(self) -> int:
+        """Points with those that stand for a gap."""
+        return self.made.count
 
     @property
     def actual_start(self) -> datetime | None:
         """Time of the first point inside the window."""
-        return from_us(int(self.ts[0])) if self.ts.size else None
+        return from_us(int(self.made.first.ts[0])) if self.count else None
 
     @property
     def actual_end(self) -> datetime | None:
         """Time of the last point inside the window."""
-        return from_us(int(self.ts[-1])) if self.ts.size else None
+        return from_us(int(self.made.last.ts[-1])) if self.count else None
 
 
 def from_us(ts_us: int) -> datetime:
@@ -111,19 +153,18 @@ def load_series(
     if chosen == "raw":
         columns = _read_raw(store, device, signal, start, end, zone or ZoneInfo("UTC"))
         gap_us = max(info["max_hold_s"] or DEFAULT_HOLD_S, 1.0) * 1e6
-        found, held, blocks = thin(columns, max_points, gap_us), columns.ts.size, None
+        made, held = thin(columns, max_points, gap_us), columns.ts.size
     else:
         whole = _level(store, device, signal, chosen, info["kind"])
         rows = tuple(int(i) for i in np.searchsorted(whole.ts, (to_us(start), to_us(end))))
         gap_us = STEP_S[chosen] * (1.5e6 if chosen != "1d" else 1.1e6)
-        blocks = blocks_of(store, f"resolution_{chosen}", whole, rows, max_points, gap_us)
         held = rows[1] - rows[0]
-        found = joined(blocks) if held else thin(whole.window(*rows), max_points, gap_us)
+        made = (
+            blocks_of(store, f"resolution_{chosen}", whole, rows, max_points, gap_us) if held
+            else thin(whole.window(*rows), max_points, gap_us)
+        )
     unit = "kW" if info["kind"] == "interval" else info["unit"]
-    return SeriesResult(
-        device, signal, unit, info["kind"], chosen, found.ts, found.mean, found.low, found.high, held, found.shown,
-        found.gaps, start, end, blocks,
-    )  # fmt: skip
+    return SeriesResult(device, signal, unit, info["kind"], chosen, held, start, end, made)
 
 
 def signal_row(store: Store, device: str, signal: str) -> dict:

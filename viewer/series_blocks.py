@@ -49,6 +49,31 @@ class Blocks:
     size: int
     parts: list[Block]
 
+    @property
+    def count(self) -> int:
+        """Points with those that stand for a gap."""
+        return sum(b.points.ts.size + b.after_gap for b in self.parts)
+
+    @property
+    def gaps(self) -> int:
+        """Gaps of the window, shown or not."""
+        return sum(b.points.gaps + b.after_gap for b in self.parts)
+
+    @property
+    def shown(self) -> int:
+        """Points without those that stand for a gap."""
+        return sum(b.points.shown for b in self.parts)
+
+    @property
+    def first(self) -> Thinned:
+        """The points of the first block."""
+        return self.parts[0].points
+
+    @property
+    def last(self) -> Thinned:
+        """The points of the last block."""
+        return self.parts[-1].points
+
     def books(self, store: Store, name: tuple, point_bytes: int) -> Callable[[int], dict[int, Any]]:
         """Return what gives the book in which something is kept of a block, by the block's number."""
         room = int(BLOCKS_PER_BOOK * self.size / 2 ** (self.step / STEPS)) * point_bytes

@@ -56,6 +56,18 @@ class Thinned:
         """Bytes of the four arrays."""
         return self.ts.nbytes + self.mean.nbytes + self.low.nbytes + self.high.nbytes
 
+    @property
+    def count(self) -> int:
+        """Points with those that stand for a gap."""
+        return self.ts.size
+
+    @property
+    def first(self) -> "Thinned":
+        """The points themselves, as `Blocks.first` gives those of the first block."""
+        return self
+
+    last = first
+
 
 def thin(columns: Columns, max_points: int, gap_us: float) -> Thinned:
     """Return about `max_points` points; a step in time of more than `gap_us` is a gap."""

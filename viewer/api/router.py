@@ -26,7 +26,7 @@ def add_api(
     app.state.api = Api(store, settings, token, limits or Limits())
     add_handlers(app)
     app.include_router(operation.public)
-    parts = (operation, meters, series, cells, packs, pack_cycles, report)
+    parts = (series, meters, cells, operation, packs, pack_cycles, report)  # a request looks through them in this order
     for router in (*(part.router for part in parts), operation.tables):
         app.include_router(router, dependencies=[Depends(require_token)])
     add_docs(app)

@@ -140,7 +140,7 @@ def _gauge(store: Store, result: SeriesResult, device: DeviceInfo) -> OneSeries:
         "device": result.device, "signal": result.signal, "unit": result.unit, "kind": result.kind,
         "resolution": result.resolution, "start": _at(result.start, device), "end": _at(result.end, device),
         "actual_start": _at(result.actual_start, device), "actual_end": _at(result.actual_end, device),
-        "points_held": result.points_held, "gaps": result.gaps, "total": None, "count": int(result.ts.size),
+        "points_held": result.points_held, "gaps": result.gaps, "total": None, "count": int(result.count),
     }  # fmt: skip
     zone = device.zone.key
     return OneSeries(meta, lambda: points_frame(result, zone), lambda: points_json(store, result, zone))
