@@ -37,7 +37,7 @@ TABS = {
     "SAT-Übersicht": "Verteilung der SAT-Spannung",
 }
 OPEN_TAB = "SAT-Übersicht"
-PAUSE_MS, ANSWER_BYTES, WHEELS, SESSIONS = 120.0, 600, 40, 10
+PAUSE_MS, ANSWER_BYTES, WHEELS, HELD, SESSIONS = 120.0, 600, 40, 5, 50
 FREED_AFTER_S = 45.0
 _PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _LOG = """
@@ -130,23 +130,30 @@ def zooms(context: BrowserContext, root: str) -> list[float]:
 
 
 def memory(browser: Browser, server: Running, root: str) -> dict[str, float]:
-    """Return the server's memory per open session and what is left of all of them after their end [MB]."""
-    warm = _resident_mb(server)
-    opened = []
-    for _ in range(SESSIONS):
+    """Return the server's memory per open session, and before and after `SESSIONS` that are opened and closed [MB]."""
+
+    def opened() -> BrowserContext:
         context = browser.new_context()
         page = context.new_page()
         page.goto(f"{root}/?page=packpulse&device={SYSTEM}&tab=heat")
         page.locator(PICTURE).first.wait_for(state="visible", timeout=60_000)
         settled(page)
-        opened.append(context)
+        return context
+
+    warm = _resident_mb(server)
+    held = [opened() for _ in range(HELD)]
     full = _resident_mb(server)
-    for context in opened:
+    for context in held:
         context.close()
     time.sleep(FREED_AFTER_S)
+    before = _resident_mb(server)
+    for _ in range(SESSIONS):
+        opened().close()
+    time.sleep(FREED_AFTER_S)
+    after = _resident_mb(server)
     return {
-        "warm_mb": round(warm, 1), "per_session_mb": round((full - warm) / SESSIONS, 1),
-        "after_mb": round(_resident_mb(server), 1),
+        "per_session_mb": round((full - warm) / HELD, 1), "sessions": SESSIONS, "before_mb": round(before, 1),
+        "after_mb": round(after, 1), "growth_percent": round(100 * (after / before - 1), 1),
     }  # fmt: skip
 
 
