@@ -177,17 +177,8 @@ def figures(values: list[float]) -> dict[str, float]:
     }
 
 
-def run(server: Running, browser: Browser, times: int, say: Callable[[str], None]) -> dict:
-    """Run every measurement."""
-    root = f"http://127.0.0.1:{server.port}"
-    context = browser.new_context(viewport={"width": 1440, "height": 1000})
-    load = [round(v, 1) for v in os.getloadavg()]
-    found: dict[str, dict] = {}
-
-    def note(name: str, values: list[float]) -> None:
-        found[name] = figures(values)
-        say(f"{name:32} n {len(values):3}  median {found[name]['median_ms']} ms  p95 {found[name]['p95_ms']} ms")
-
+def time_pages(context: BrowserContext, root: str, times: int, note: Callable[[str, list[float]], None]) -> None:
+    """Measure pages, tabs and zoom and note the times of each."""
     note("first_page", pages(context, root, "", LINE, times))
     note("single_meter", pages(context, root, f"?page=meter&device={METER}&range=30d", PICTURE, times))
     note("bess", pages(context, root, f"?page=bess&device={SYSTEM}", PICTURE, times))
@@ -199,6 +190,21 @@ def run(server: Running, browser: Browser, times: int, say: Callable[[str], None
     note("tab", [v for values in changes.values() for v in values])
     note("tab_first", openings)
     note("zoom_on_server", zooms(context, root))
+
+
+def run(server: Running, browser: Browser, times: int, say: Callable[[str], None]) -> dict:
+    """Run every measurement; of the sessions' memory alone where no page is to be opened for its time."""
+    root = f"http://127.0.0.1:{server.port}"
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    load = [round(v, 1) for v in os.getloadavg()]
+    found: dict[str, dict] = {}
+
+    def note(name: str, values: list[float]) -> None:
+        found[name] = figures(values)
+        say(f"{name:32} n {len(values):3}  median {found[name]['median_ms']} ms  p95 {found[name]['p95_ms']} ms")
+
+    if times:
+        time_pages(context, root, times, note)
     context.close()
     used = memory(browser, server, root)
     say(f"memory: {used}")
@@ -213,7 +219,7 @@ def main() -> int:
     """Run, print, write the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lake", type=Path, help="folder for the made lake, kept; default: thrown away")
-    parser.add_argument("--times", type=int, default=10, help="openings of each page")
+    parser.add_argument("--times", type=int, default=10, help="openings of each page; 0: memory alone")
     options = parser.parse_args()
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
