@@ -109,7 +109,7 @@ def blocks_of(
     if stop <= first:
         return found
     inner = range((first // size + 1) * size, stop, size)
-    cutter = _Cutter(whole, gap_us, size, 2 ** (step / STEPS), found.books(store, ("points",), POINT_BYTES))
+    cutter = _Cutter(store, whole, gap_us, size, 2 ** (step / STEPS), found.books(store, ("points",), POINT_BYTES))
     gaps = (whole.ts[inner.start : stop : size] - whole.ts[inner.start - 1 : stop - 1 : size] > gap_us).tolist()
     for (low, high), gap in zip(pairwise([first, *inner, stop]), [False, *gaps], strict=True):
         found.parts.extend(cutter.blocks(low, high, gap))
@@ -120,6 +120,7 @@ def blocks_of(
 class _Cutter:
     """Gives the points of rows that lie in one block."""
 
+    store: Store
     whole: Columns
     gap_us: float
     size: int
@@ -133,6 +134,7 @@ class _Cutter:
         book = self.book_of(number)
         points = book.get(number)
         if points is None:
+            self.store.spend()
             points = book[number] = self._thinned(begin, end)
         if low == begin and high == end:
             return [Block(points, after_gap, number, points)]

@@ -8,7 +8,8 @@ Next: `catalog.py` (devices and signals) and `series.py` (time series).
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,6 +45,10 @@ class TableBroken(RuntimeError):  # noqa: N818 - named as states
         super().__init__(f"table {table} cannot be read: {cause}; run `{RUN_COMMAND}` to rebuild it")
 
 
+class NotAtHand(RuntimeError):  # noqa: N818 - named as states
+    """Something has to be read from the lake or takes long to make, and the caller may not wait (`Store.at_hand`)."""
+
+
 @dataclass
 class _Open:
     handle: DeltaTable
@@ -64,6 +69,33 @@ class Store:
         self._cache: OrderedDict[tuple, tuple[Any, int]] = OrderedDict()  # what is kept, and its size [bytes]
         self._cache_lock = threading.Lock()
         self._cache_bytes, self._held_bytes = cache_bytes, 0
+        self._hurry = threading.local()
+
+    @contextmanager
+    def at_hand(self, effort: int) -> Iterator[None]:
+        """Let this thread have what lies in memory alone: `NotAtHand` is raised where the lake would be read.
+
+        `effort` is how many small things may be made anew (`spend`). For the server's loop, which may not wait.
+        """
+        self._hurry.left = effort
+        try:
+            yield
+        finally:
+            self._hurry.left = None
+
+    def spend(self, effort: int = 1) -> None:
+        """Say that something small is about to be made; raise `NotAtHand` where the caller cannot wait for so much."""
+        left = getattr(self._hurry, "left", None)
+        if left is None:
+            return
+        if effort > left:
+            raise NotAtHand
+        self._hurry.left = left - effort
+
+    def _wait(self) -> None:
+        """Go on only where the caller may wait."""
+        if getattr(self._hurry, "left", None) is not None:
+            raise NotAtHand
 
     def location(self, table: str) -> str:
         """Return the folder or URL of `table`."""
@@ -112,6 +144,7 @@ class Store:
         key = (table, handle.version(), tuple(columns or ()), tuple(sorted((where or {}).items())), months)
         if predicate is None and (cached := self._cached(key)) is not None:
             return cached
+        self._wait()
         try:
             lazy = _filtered(_completed(pl.scan_delta(handle), table), where or {}, months)
             lazy = lazy if predicate is None else lazy.filter(predicate)
@@ -132,6 +165,8 @@ class Store:
         full = (table, self.version(table), "derived", *key)
         kept = self._cached(full)
         if kept is None:
+            if build is not dict:
+                self._wait()
             kept = build()
             self._remember(full, kept, size(kept))
         return kept
@@ -153,6 +188,10 @@ class Store:
         return True
 
     def _handle(self, table: str) -> DeltaTable:
+        held = self._open.get(table)
+        if held is not None and time.monotonic() - held.checked <= RECHECK_S:
+            return held.handle
+        self._wait()
         with self._locks[table]:
             held = self._open.get(table)
             try:

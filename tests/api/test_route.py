@@ -1,5 +1,6 @@
 """The short way of a request to an endpoint with tables keeps what FastAPI's own way gives: token, checks, errors."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Annotated
 
 import pytest
@@ -9,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from energy_pipeline.settings import Settings
 from tests.api.conftest import BASE, limited
+from viewer import store as store_module
 from viewer.api import add_api
 from viewer.api.params import DevicePath, FormatQuery
 from viewer.api.route import TableRoute, table_router
@@ -65,3 +67,41 @@ def test_the_route_hands_over_what_fastapi_would(settings: Settings) -> None:
         server.app.router.routes.insert(0, kind(path + "/{m}", endpoint, response_model=None))
         assert server.get(f"{path}/m1?format=csv&decimal=,").status_code == 200
     assert seen["/own/m1"] == seen["/theirs/m1"]
+
+
+class Counted(ThreadPoolExecutor):
+    """Threads that count what they are given."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.given = 0
+
+    def submit(self, *given: object, **named: object) -> Future:
+        self.given += 1
+        return super().submit(*given, **named)
+
+
+def test_a_window_that_lies_in_memory_is_answered_without_a_thread(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "RECHECK_S", 3600)
+    server = limited(settings)
+    server.app.state.api.workers = threads = Counted()
+
+    def asked(query: str) -> tuple[int, bytes]:
+        before = threads.given
+        answer = server.get(f"/series?device=m1&{query}")
+        assert answer.status_code == 200, answer.text
+        return threads.given - before, answer.content
+
+    window = "signal=com_ap&start=2024-10-01&end=2024-10-15&max_points=500"
+    later = "signal=com_ap&start=2024-10-01T00:35&end=2024-10-15T00:35&max_points=500"
+    assert asked(window)[0] == 1  # the level has to be read
+    handed, found = asked(later)
+    assert handed == 0
+    assert asked(f"{later}&format=csv")[0] == 1
+    assert asked("signal=com_ap&start=2024-10-02&end=2024-10-02T06:00")[0] == 1  # single readings
+    assert [asked("signal=pos_ae&start=2024-10-01&end=2024-10-15")[0] for _ in range(2)] == [1, 0]  # made, and kept
+    assert asked("signal=com_ap&start=2024-11-01&end=2024-12-15&max_points=500")[0] == 1  # many blocks to be made
+    assert server.get("/series?device=m1&signal=nothing").status_code == 404
+    assert limited(settings).get(f"/series?device=m1&{later}").content == found

@@ -13,7 +13,7 @@ from energy_pipeline.settings import Settings
 from tests.viewer.lake_factory import write_table
 from viewer import store as module
 from viewer.series import _level
-from viewer.store import Store, TableBroken, TableMissing
+from viewer.store import NotAtHand, Store, TableBroken, TableMissing
 
 EVENT = {"device": "m1", "signal": "pos_ae", "ts": None, "kind": "reset", "old": 5.0, "new": 0.0, "booked_kwh": 0.0}
 
@@ -126,6 +126,28 @@ def test_what_is_derived_is_made_once_per_version_and_stays_within_the_bound(
     assert rows("a") == 5
     assert made == ["a", "b", "a"]
     assert store._held_bytes <= 1_000
+
+
+def test_who_may_not_wait_gets_what_lies_in_memory_and_is_told_of_the_rest(settings: Settings) -> None:
+    store = Store(settings)
+    with store.at_hand(0), pytest.raises(NotAtHand):
+        store.version("signals")
+    whole = store.frame("signals")
+    with store.at_hand(2):
+        assert store.frame("signals") is whole
+        with pytest.raises(NotAtHand):
+            store.frame("signals", where={"device": "m1"})
+        with pytest.raises(NotAtHand):
+            store.derived("signals", ("count",), lambda: whole.height, lambda _: 8)
+        assert store.book("signals", ("some",), 8) == {}
+        store.spend()
+        store.spend()
+        with pytest.raises(NotAtHand):
+            store.spend()
+    store.spend(1000)  # who may wait may do anything
+    assert store.frame("signals", where={"device": "m1"}).height
+    with ThreadPoolExecutor(1) as other, store.at_hand(0):
+        assert other.submit(store.frame, "signals", where={"device": "m2"}).result().height  # it is for one thread
 
 
 def test_many_threads_get_the_same_numbers_from_one_store(settings: Settings) -> None:

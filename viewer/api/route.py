@@ -9,6 +9,7 @@ server is composed. Of the dependencies only the token's is run. Next: `gate.py`
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any, get_type_hints
 
@@ -19,8 +20,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from viewer.api.access import BEARER, require_token
 from viewer.api.service import Api, ApiDep
+from viewer.store import NotAtHand
 
 Reader = Callable[[Request], Any]
+EFFORT = 4  # small things that are made at once: a block of a series and its text are two
 
 
 class TableRoute(APIRoute):
@@ -29,19 +32,36 @@ class TableRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request."""
         endpoint, readers = self.endpoint, _readers(self.endpoint)
+        quick = getattr(endpoint, "from_memory", False)
 
         async def answer(request: Request) -> Response:
             await require_token(request, await BEARER(request))
             arguments = _arguments(readers, request)
-            return await worked(request, partial(endpoint, **arguments))
+            return await worked(request, partial(endpoint, **arguments), quick=quick)
 
         return answer
 
 
-async def worked(request: Request, work: Callable[[], Response]) -> Response:
-    """Return what `work` gives, done in a thread when it is this client's turn. Raises what `Gate.enter` raises."""
+def from_memory(endpoint: Callable[..., Response]) -> Callable[..., Response]:
+    """Mark an endpoint that mostly needs what the store holds in memory, and little time: it is tried at once.
+
+    Everything it does that takes longer must ask the store (`Store.spend`), or read through it.
+    """
+    endpoint.from_memory = True
+    return endpoint
+
+
+async def worked(request: Request, work: Callable[[], Response], *, quick: bool = False) -> Response:
+    """Return what `work` gives, done when it is this client's turn, in a thread.
+
+    What is `quick` is first tried without one: handing it over, and two threads that wait for the interpreter's lock in
+    turns, takes as long again as the work itself. Raises what `Gate.enter` raises.
+    """
     api: Api = request.app.state.api
     async with api.gate.turn(request.client.host if request.client else ""):
+        if quick:
+            with suppress(NotAtHand), api.store.at_hand(EFFORT):
+                return work()
         return await asyncio.get_running_loop().run_in_executor(api.workers, work)
 
 

@@ -20,8 +20,8 @@ from viewer.api.params import MAX_SIGNALS, BundleQuery, SeriesQuery, WindowQuery
 from viewer.api.pieces import Piece
 from viewer.api.points import points_frame, points_json
 from viewer.api.responses import table_responses
-from viewer.api.route import table_router
-from viewer.api.service import Api, ApiDep
+from viewer.api.route import from_memory, table_router
+from viewer.api.service import LONG, Api, ApiDep
 from viewer.api.table_models import CAPACITY_LAST, ENERGY_LAST, FLEET_BATTERY
 from viewer.catalog import DeviceInfo
 from viewer.series import SeriesResult, load_series, signal_row
@@ -56,6 +56,7 @@ class OneSeries:
 
 
 @router.get("/series", response_model=Series, responses=table_responses(), summary="One signal over a window")
+@from_memory
 def series(api: ApiDep, request: Request, query: Annotated[SeriesQuery, Query()]) -> Response:
     """Means weighted by time with the smallest and largest reading beside them, thinned so that no peak is lost.
 
@@ -119,6 +120,7 @@ def one_series(
     if info["kind"] not in REGISTERS:
         result = load_series(api.store, device.name, signal, start, end, max_points, level, device.zone)
         return _gauge(api.store, result, device)
+    api.store.spend(LONG)
     energy = load_energy(api.store, device.name, signal, start, end, max_points, device.zone, level)
     if energy.rows.height > max_points:
         raise TooLarge(
