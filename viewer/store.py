@@ -92,9 +92,12 @@ class Store:
             raise NotAtHand
         self._hurry.left = left - effort
 
+    @property
+    def _may_not_wait(self) -> bool:
+        return getattr(self._hurry, "left", None) is not None
+
     def _wait(self) -> None:
-        """Go on only where the caller may wait."""
-        if getattr(self._hurry, "left", None) is not None:
+        if self._may_not_wait:
             raise NotAtHand
 
     def location(self, table: str) -> str:
@@ -191,7 +194,12 @@ class Store:
         held = self._open.get(table)
         if held is not None and time.monotonic() - held.checked <= RECHECK_S:
             return held.handle
-        self._wait()
+        if self._may_not_wait:
+            log = self._log(table)
+            if held is None or log is None or log != held.log or log[1] != held.folder:
+                raise NotAtHand
+            held.checked = time.monotonic()
+            return held.handle
         with self._locks[table]:
             held = self._open.get(table)
             try:
