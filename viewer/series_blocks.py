@@ -134,7 +134,7 @@ class _Cutter:
         book = self.book_of(number)
         points = book.get(number)
         if points is None:
-            self.store.spend()
+            self.store.spend(end - begin)
             points = book[number] = self._thinned(begin, end)
         if low == begin and high == end:
             return [Block(points, after_gap, number, points)]

@@ -75,7 +75,7 @@ class Store:
     def at_hand(self, effort: int) -> Iterator[None]:
         """Let this thread have what lies in memory alone: `NotAtHand` is raised where the lake would be read.
 
-        `effort` is how many small things may be made anew (`spend`). For the server's loop, which may not wait.
+        `effort` is how many rows may be worked on (`spend`). For the server's loop, which may not wait.
         """
         self._hurry.left = effort
         try:
@@ -83,8 +83,8 @@ class Store:
         finally:
             self._hurry.left = None
 
-    def spend(self, effort: int = 1) -> None:
-        """Say that something small is about to be made; raise `NotAtHand` where the caller cannot wait for so much."""
+    def spend(self, effort: int) -> None:
+        """Say that so many rows are about to be worked on; raise `NotAtHand` where the caller cannot wait for it."""
         left = getattr(self._hurry, "left", None)
         if left is None:
             return
@@ -195,7 +195,10 @@ class Store:
         if held is not None and time.monotonic() - held.checked <= RECHECK_S:
             return held.handle
         if self._may_not_wait:
-            log = self._log(table)
+            try:
+                log = self._log(table)
+            except OSError as error:
+                raise NotAtHand from error
             if held is None or log is None or log != held.log or log[1] != held.folder:
                 raise NotAtHand
             held.checked = time.monotonic()

@@ -128,7 +128,13 @@ def test_what_is_derived_is_made_once_per_version_and_stays_within_the_bound(
     assert store._held_bytes <= 1_000
 
 
-def test_who_may_not_wait_gets_what_lies_in_memory_and_is_told_of_the_rest(settings: Settings) -> None:
+def _unreadable(_table: str) -> None:
+    raise PermissionError
+
+
+def test_who_may_not_wait_gets_what_lies_in_memory_and_is_told_of_the_rest(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = Store(settings)
     with store.at_hand(0), pytest.raises(NotAtHand):
         store.version("signals")
@@ -140,10 +146,19 @@ def test_who_may_not_wait_gets_what_lies_in_memory_and_is_told_of_the_rest(setti
         with pytest.raises(NotAtHand):
             store.derived("signals", ("count",), lambda: whole.height, lambda _: 8)
         assert store.book("signals", ("some",), 8) == {}
-        store.spend()
-        store.spend()
+        store.spend(1)
+        store.spend(1)
         with pytest.raises(NotAtHand):
-            store.spend()
+            store.spend(1)
+    monkeypatch.setattr(module, "RECHECK_S", -1.0)
+    monkeypatch.setattr(module, "SETTLED_NS", 0)
+    store.version("signals")
+    with store.at_hand(0):
+        assert store.version("signals") == 0  # the log's folder is as it was
+    monkeypatch.setattr(store, "_log", _unreadable)
+    with store.at_hand(0), pytest.raises(NotAtHand):
+        store.version("signals")
+    monkeypatch.undo()
     store.spend(1000)  # who may wait may do anything
     assert store.frame("signals", where={"device": "m1"}).height
     with ThreadPoolExecutor(1) as other, store.at_hand(0):

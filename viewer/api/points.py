@@ -42,7 +42,7 @@ def points_json(store: Store, result: SeriesResult, zone: str) -> list[Piece]:
             continue
         book = book_of(block.number)
         if block.number not in book:
-            store.spend()
+            store.spend(block.kept.ts.size)
             book[block.number] = kept_piece(_rows(block.kept, zone))
         kept = book[block.number]
         pieces.append(kept if block.cut is None else Piece(_part(kept.text, *block.cut)))

@@ -23,7 +23,7 @@ from viewer.api.service import Api, ApiDep
 from viewer.store import NotAtHand
 
 Reader = Callable[[Request], Any]
-EFFORT = 4  # small things that are made at once: a block of a series and its text are two
+EFFORT = 2000  # rows that are worked on at once: two new blocks of a month and their texts
 
 
 class TableRoute(APIRoute):

@@ -44,7 +44,7 @@ from viewer.store import Store
 from viewer.wallclock import day_start, local_to_utc
 
 YEARS = (1970, 2199)
-LONG = 10**6  # takes longer than the server's loop may wait
+LONG = 10**6  # rows: more than the server's loop may work on
 ZIP_ROWS = 16  # from here on an answer in pieces is larger than what is sent as it is
 
 
