@@ -158,9 +158,9 @@ def load_series(
         whole = _level(store, device, signal, chosen, info["kind"])
         rows = tuple(int(i) for i in np.searchsorted(whole.ts, (to_us(start), to_us(end))))
         gap_us = STEP_S[chosen] * (1.5e6 if chosen != "1d" else 1.1e6)
-        held = rows[1] - rows[0]
+        held, room = rows[1] - rows[0], int((end - start).total_seconds()) // STEP_S[chosen] + 1
         made = (
-            blocks_of(store, f"resolution_{chosen}", whole, rows, max_points, gap_us) if held
+            blocks_of(store, f"resolution_{chosen}", whole, rows, max_points, gap_us, room) if held
             else thin(whole.window(*rows), max_points, gap_us)
         )
     unit = "kW" if info["kind"] == "interval" else info["unit"]

@@ -17,11 +17,13 @@ import numpy as np
 from viewer.series_thinning import GAP_POINT_US, Columns, Thinned, thin
 from viewer.store import Store
 
-BLOCKS_PER_WINDOW = 12  # at least, where its rows allow it: the ends of a window lie inside a block
+BLOCKS_PER_WINDOW = 12  # of a window with many points, up to twice as many: its ends lie inside a block
+POINTS_PER_BLOCK = 256  # about, where there are fewer: to make and to find a block costs as much as its points
 LEAST_ROWS = 64
 BLOCKS_PER_BOOK = 64  # kept together
 POINT_BYTES = 32  # four arrays
 STEPS = 8  # ratios of rows to points per doubling: at most a twelfth fewer points than were wanted
+FULL = 0.8  # of the rows that a window has room for: up to here it is thinned as if none were missing
 
 
 @dataclass(frozen=True)
@@ -94,17 +96,33 @@ def ratio_step(rows: int, max_points: int) -> int:
     return max(0, math.ceil(STEPS * math.log2(rows / max_points))) if rows > max_points else 0
 
 
-def rows_of_block(rows: int) -> int:
+def rows_of_block(rows: int, step: int) -> int:
     """Return how many rows a block has in a window of `rows`: a power of two, the same over a wide range of windows."""
-    return max(LEAST_ROWS, 2 ** (max(rows // BLOCKS_PER_WINDOW, 1).bit_length() - 1))
+    wanted = max(rows // BLOCKS_PER_WINDOW, int(POINTS_PER_BLOCK * 2 ** (step / STEPS)))
+    return max(LEAST_ROWS, 2 ** (max(min(wanted, rows // 2), 1).bit_length() - 1))
+
+
+def as_if(rows: int, room: int) -> int:
+    """Return for how many rows a window is thinned that has `rows`, and room for `room` where none is missing.
+
+    A few rows more or less must not change the ratio: windows of one length would not share their blocks, and a picture
+    that is moved over a gap would change. At most a fifth fewer points are shown than fit.
+    """
+    missing = math.log(rows / room) / math.log(FULL) if 0 < rows < room else 0.0
+    return max(rows, int(room * FULL ** int(missing)))
 
 
 def blocks_of(
-    store: Store, table: str, whole: Columns, rows: tuple[int, int], max_points: int, gap_us: float
+    store: Store, table: str, whole: Columns, rows: tuple[int, int], max_points: int, gap_us: float, room: int = 0
 ) -> Blocks:
-    """Return the rows from the first up to the second number of a level, thinned to about `max_points`."""
+    """Return the rows from the first up to the second number of a level, thinned to about `max_points`.
+
+    `room` is how many rows the window has where none is missing. All rows are shown where there is a point for each.
+    """
     first, stop = rows
-    step, size = ratio_step(stop - first, max_points), rows_of_block(stop - first)
+    even = as_if(stop - first, room) if stop - first > max_points else stop - first
+    step = ratio_step(even, max_points)
+    size = rows_of_block(even, step)
     found = Blocks(table, whole.serial, step, size, [])
     if stop <= first:
         return found

@@ -1,6 +1,8 @@
 """The short way of a request to an endpoint with tables keeps what FastAPI's own way gives: token, checks, errors."""
 
+import asyncio
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Annotated
 
 import pytest
@@ -12,8 +14,9 @@ from energy_pipeline.settings import Settings
 from tests.api.conftest import BASE, limited
 from viewer import store as store_module
 from viewer.api import add_api
+from viewer.api.gate import Gate
 from viewer.api.params import DevicePath, FormatQuery
-from viewer.api.route import TableRoute, table_router
+from viewer.api.route import TableRoute, table_router, worked
 from viewer.api.service import ApiDep
 from viewer.store import Store
 
@@ -102,6 +105,31 @@ def test_a_window_that_lies_in_memory_is_answered_without_a_thread(
     assert asked(f"{later}&format=csv")[0] == 1
     assert asked("signal=com_ap&start=2024-10-02&end=2024-10-02T06:00")[0] == 1  # single readings
     assert [asked("signal=pos_ae&start=2024-10-01&end=2024-10-15")[0] for _ in range(2)] == [1, 0]  # made, and kept
-    assert asked("signal=com_ap&start=2024-11-01&end=2024-12-15&max_points=500")[0] == 1  # many blocks to be made
+    assert asked("signal=com_ap&start=2024-11-01&end=2024-12-15&max_points=500")[0] == 1  # another level
+    long = "signal=com_ap&resolution=5min&start=2024-10-01&end=2024-12-29&max_points="
+    assert [asked(f"{long}{points}")[0] for points in (20_000, 15_000, 14_999)] == [1, 1, 0]  # read; many blocks; kept
     assert server.get("/series?device=m1&signal=nothing").status_code == 404
     assert limited(settings).get(f"/series?device=m1&{later}").content == found
+
+
+def test_answers_from_memory_come_in_the_order_of_their_requests_and_let_others_in_between(store: Store) -> None:
+    running, clients = 4, 18
+    api = SimpleNamespace(gate=Gate(running, clients, clients, 1.0), store=store)
+    request = SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(api=api)), client=None)
+
+    async def run() -> list[tuple[int, int]]:
+        turns, found = 0, []
+
+        async def ask(number: int) -> None:
+            await worked(request, lambda: found.append((turns, number)), quick=True)
+
+        asked = [asyncio.ensure_future(ask(number)) for number in range(clients)]
+        while not all(task.done() for task in asked):
+            turns += 1  # what else the loop does
+            await asyncio.sleep(0)
+        return found
+
+    found = asyncio.run(run())
+    assert [number for _, number in found] == list(range(clients))
+    per_turn = [turn for turn, _ in found]
+    assert max(per_turn.count(turn) for turn in per_turn) <= running

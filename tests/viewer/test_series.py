@@ -17,7 +17,7 @@ from viewer.series import (
     load_series,
     to_us,
 )
-from viewer.series_blocks import blocks_of, joined
+from viewer.series_blocks import as_if, blocks_of, joined
 from viewer.series_thinning import Columns, extremes, thin
 from viewer.store import Store
 from viewer.wallclock import day_start, from_wall_ms, local_to_utc, to_wall, wall_ms
@@ -147,6 +147,28 @@ def test_a_window_holds_every_extreme_and_every_gap_wherever_its_blocks_end(
     assert np.nanmin(found.low) == data.low[first:stop].min()
     assert found.gaps == np.isnan(found.mean).sum() == (first < gap < stop)
     assert found.shown == np.isfinite(found.mean).sum() <= max(max_points, 3) + 4
+
+
+def test_a_picture_that_is_moved_over_a_gap_keeps_its_ratio_and_its_points(store: Store) -> None:
+    data = columns(9001)
+    data.ts[4000:] += 250 * STEP_US
+    room = 3000
+
+    def window(start: int) -> tuple[int, int, int, set[int]]:
+        rows = np.searchsorted(data.ts, (start * STEP_US, (start + room) * STEP_US)).tolist()
+        found = blocks_of(store, "resolution_5min", data, rows, 1000, 1.5 * STEP_US, room + 1)
+        return rows[1] - rows[0], found.step, found.size, set(joined(found).ts.tolist())
+
+    before, over = window(990), window(2400)
+    assert before[0] - over[0] == 250
+    assert before[1:3] == over[1:3]
+    common = range(2450 * STEP_US, 3950 * STEP_US)
+    assert {ts for ts in before[3] if ts in common} == {ts for ts in over[3] if ts in common}
+
+
+@given(rows=st.integers(1, 100_000), room=st.integers(0, 100_000))
+def test_missing_rows_cost_at_most_a_fifth_of_the_points(rows: int, room: int) -> None:
+    assert rows <= as_if(rows, room) <= max(rows / 0.8 + 1, rows)
 
 
 def test_a_window_without_values_is_empty_and_not_an_error(store: Store, plan: object) -> None:

@@ -42,10 +42,9 @@ def plain(pieces: Iterable[Piece]) -> bytes:
 
 def zipped(pieces: Iterable[Piece]) -> bytes:
     """Return the text of all pieces as a gzip; equal pieces give equal bytes."""
-    pieces = list(pieces)
-    text = plain(pieces)  # one checksum over all: each call gives the interpreter's lock away and waits for it again
-    out, fresh = [_HEAD], []
+    out, fresh, checksum, size = [_HEAD], [], 0, 0
     for piece in pieces:
+        checksum, size = isal_zlib.crc32(piece.text, checksum), size + len(piece.text)
         if piece.deflated is None or (fresh and len(piece.text) <= SMALL):  # not worth a block
             fresh.append(piece.text)
             continue
@@ -55,7 +54,7 @@ def zipped(pieces: Iterable[Piece]) -> bytes:
         out.append(piece.deflated)
     if fresh:
         out.append(_deflated(b"".join(fresh)))
-    return b"".join([*out, _END, struct.pack("<LL", isal_zlib.crc32(text), len(text) % 2**32)])
+    return b"".join([*out, _END, struct.pack("<LL", checksum, size % 2**32)])
 
 
 def _deflated(text: bytes) -> bytes:

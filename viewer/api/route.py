@@ -1,4 +1,6 @@
-"""The way of a request to an endpoint with tables: token, parameters, turn at the gate, a thread of the API's own.
+"""The way of a request to an endpoint with tables: token, parameters, turn at the gate, the loop or a thread.
+
+What lies in memory is answered by the server's loop itself, all else by a thread of the API's own.
 
 FastAPI looks at an endpoint's signature anew for every request, which costs more than finding an answer that is kept.
 Here it is read once; the description at `/docs` still comes from it, and errors are those of FastAPI. Endpoints take a
@@ -23,7 +25,7 @@ from viewer.api.service import Api, ApiDep
 from viewer.store import NotAtHand
 
 Reader = Callable[[Request], Any]
-EFFORT = 2000  # rows that are worked on at once: two new blocks of a month and their texts
+EFFORT = 16_000  # rows that are worked on at once: the blocks of a whole new window and their texts, some milliseconds
 
 
 class TableRoute(APIRoute):
@@ -55,11 +57,13 @@ async def worked(request: Request, work: Callable[[], Response], *, quick: bool 
     """Return what `work` gives, done when it is this client's turn, in a thread.
 
     What is `quick` is first tried without one: handing it over, and two threads that wait for the interpreter's lock in
-    turns, takes as long again as the work itself. Raises what `Gate.enter` raises.
+    turns, takes longer than the work itself. It gives way once before: requests that came in the meantime queue at the
+    gate in their order, and pages have their turn between them. Raises what `Gate.enter` raises.
     """
     api: Api = request.app.state.api
     async with api.gate.turn(request.client.host if request.client else ""):
         if quick:
+            await asyncio.sleep(0)
             with suppress(NotAtHand), api.store.at_hand(EFFORT):
                 return work()
         return await asyncio.get_running_loop().run_in_executor(api.workers, work)
