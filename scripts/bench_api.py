@@ -5,7 +5,9 @@
 
 Each client keeps one connection and sends its next request when the answer is complete, without a pause. Every
 scenario is warmed by one request, then measured. Meanwhile one more client asks /health, to see what a flood costs
-others. Prints measured figures only and writes them to bench-results/api.json. Next: `bench_server.py`.
+others. With --runs each is done that often, with a server of its own, and figures are medians: the machine's own speed
+changes from minute to minute. Prints measured figures only and writes them to bench-results/api.json.
+Next: `bench_server.py`.
 """
 
 import argparse
@@ -201,6 +203,23 @@ def measured(options: argparse.Namespace) -> dict:
             return asyncio.run(run(server, options.clients, options.requests))
 
 
+def medians(runs: list[dict]) -> dict:
+    """Return the figures of several runs as medians, beside p95 the smallest and the largest of all runs."""
+    names = runs[0]["scenarios"]
+    scenarios = {}
+    for name in names:
+        found = [run["scenarios"][name] for run in runs]
+        scenarios[name] = {k: _median([f[k] for f in found]) for k in found[0]}
+        scenarios[name]["p95_ms_of_runs"] = sorted(f["p95_ms"] for f in found)
+        scenarios[name]["not_ok"] = sum(f["not_ok"] for f in found)
+    first_ms = _median([run["degradation_3d_first_ms"] for run in runs])
+    return {**runs[0], "runs": len(runs), "degradation_3d_first_ms": first_ms, "scenarios": scenarios}
+
+
+def _median(values: list[float | None]) -> float | None:
+    return None if None in values else round(statistics.median(values), 2)
+
+
 def main() -> int:
     """Run, print a table, write the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -211,17 +230,20 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=LAKE_DAYS, help="length of the made lake")
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--requests", type=int, default=600, help="per scenario")
+    parser.add_argument("--runs", type=int, default=1)
     options = parser.parse_args()
-    found = measured(options)
+    found = medians([measured(options) for _ in range(max(options.runs, 1))])
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     load = found["load_average"]
     lines = [
-        f"{found['cells']} cells × {found['days']} days, {found['processors']} processors, load {load}",
+        f"{found['cells']} cells × {found['days']} days, {found['processors']} processors, load {load}, "
+        f"medians of {found['runs']} runs",
         f"first answer of degradation_3d: {found['degradation_3d_first_ms']} ms",
     ]
     lines += [
-        f"{name:36} {f['clients']:2} clients  p50 {f['p50_ms']:6} ms  p95 {f['p95_ms']:6} ms  "
+        f"{name:36} {f['clients']:2} clients  p50 {f['p50_ms']:6} ms  p95 {f['p95_ms']:6} ms "
+        f"({f['p95_ms_of_runs'][0]} to {f['p95_ms_of_runs'][-1]})  "
         f"{f['requests_per_s']:6}/s  "
         f"{f['bytes_sent']:7} B  not ok {f['not_ok']}  /health p95 {f['health_p95_ms']:5} ms  "
         f"first {f['first_ms']:6} ms  processor ms per request: server {f['server_cpu_ms']}, "
