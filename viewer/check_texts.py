@@ -1,15 +1,17 @@
-"""The verdicts of checks in the language of the page: their sentences and what to do.
+"""Verdicts of checks, and why files were not read, in the language of the page.
 
-What the table holds stands where no word is known. Next: `words/checks.py`.
+What the table holds stands where no word is known. Next: `words/checks.py`, `words/files.py`.
 """
 
 import re
+from collections.abc import Callable, Iterable
 
 import polars as pl
 
 from viewer.texts import Texts
 from viewer.words import ALL
 from viewer.words.checks import LIMITS
+from viewer.words.files import REASONS
 
 
 def check_sentence(check: str, t: Texts) -> str:
@@ -24,12 +26,19 @@ def check_advice(check: str, advice: str | None, t: Texts) -> str:
 
 def check_limit(limit: str | None, t: Texts) -> str:
     """Return what the check allows; in German where the sentence is known."""
-    if limit is None or t.lang != "de":
-        return limit or ""
-    for pattern, german in LIMITS:
-        if found := re.fullmatch(pattern, limit):
-            return german.format(*(_number(text) for text in found.groups()))
-    return limit
+    return _in_german(limit, LIMITS, _number) if limit and t.lang == "de" else limit or ""
+
+
+def file_reason(reason: str | None, t: Texts) -> str | None:
+    """Return why a file was not read, in German where the sentence is known; None where it was."""
+    return _in_german(reason, REASONS, str) if reason and t.lang == "de" else reason
+
+
+def _in_german(text: str, known: Iterable[tuple[str, str]], written: Callable[[str], str]) -> str:
+    for pattern, german in known:
+        if found := re.fullmatch(pattern, text, re.DOTALL):
+            return german.format(*(written(part) for part in found.groups()))
+    return text
 
 
 def _number(text: str) -> str:

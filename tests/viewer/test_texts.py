@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from string import Formatter
@@ -9,10 +10,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from energy_pipeline.compute import findings, meter_findings
+from energy_pipeline.compute import findings, layout, meter_findings, reader
 from energy_pipeline.guards import GUARDS
+from energy_pipeline.loading import attempts, files, load
 from energy_pipeline.loading.plan import LAST_LINE, OPEN_END
-from viewer.check_texts import check_advice, check_limit, check_sentence
+from energy_pipeline.resources import raw_files
+from tests.conftest import Site
+from viewer.check_texts import check_advice, check_limit, check_sentence, file_reason
 from viewer.pages import PAGES
 from viewer.selection import PAGES as NAMES
 from viewer.selection import RANGES
@@ -106,10 +110,61 @@ def test_what_a_check_allows_has_german_words_with_its_numbers() -> None:
     assert check_limit(None, DE) == ""
 
 
-def test_the_states_of_a_file_have_german_words() -> None:
-    for reason in (LAST_LINE, OPEN_END):
-        assert DE.code("file_reason", reason) != reason
-        assert EN.code("file_reason", reason) == reason
+def sentence(text: ast.expr, where: ast.AST) -> str:
+    """Return a message as it is written, with a 7 for what is put in; `where` is the function that says it."""
+    if isinstance(text, ast.Name):
+        named = [n.value for n in ast.walk(where) if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == text.id]
+        texts = [v for v in named if isinstance(v, ast.Constant | ast.JoinedStr) and v.lineno < text.lineno]
+        text = max(texts, key=lambda v: v.lineno)
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    return "".join(p.value if isinstance(p, ast.Constant) else "7" for p in parts)
+
+
+def reasons_in_code() -> set[str]:
+    """Return why a file is not read, as the modules that read files say it."""
+    found = {LAST_LINE, OPEN_END, "the file is gone; its rows are kept"}
+    says = {"LayoutError": 0, "HeaderPendingError": 0, "IntervalLengthError": 0, "failed": 1, "empty": 1}
+    for module in (layout, reader, files, raw_files, attempts, load):
+        for function in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
+                place = says.get(ast.unparse(call.func).rpartition(".")[2])
+                text = None if place is None or len(call.args) <= place else call.args[place]
+                if isinstance(text, ast.Constant | ast.JoinedStr | ast.Name):
+                    found.add(sentence(text, function))
+    return found - {"77"}  # a message of its own and what stands in the rows
+
+
+def test_why_a_file_was_not_read_has_german_words_with_what_was_found() -> None:
+    reasons = reasons_in_code()
+    assert len(reasons) > 20
+    assert [r for r in reasons if file_reason(r, DE) == r] == []
+    assert [r for r in reasons if file_reason(r, EN) != r] == []
+    assert file_reason("a.zip holds 3 files; allowed is exactly one CSV per zip", DE) == (
+        "a.zip enthält 3 Dateien; erlaubt ist genau eine CSV"
+    )
+    assert file_reason("a reason of a later version", DE) == "a reason of a later version"
+    assert file_reason(None, DE) is None
+
+
+def test_the_reasons_of_real_broken_files_have_german_words(site: Callable[..., Site]) -> None:
+    toml = (
+        '[[source]]\nname = "s"\nglob = "*wide*"\ntime_column = "t"\ncolumns = [{ column = "a", signal = "x", '
+        'kind = "interval" }]\n'
+    )
+    broken: dict[str, str | bytes] = {
+        "com_ap.csv": "a,b\n1,2\n", "twice.csv": "ts,com_ap,COM_AP\n2025-01-01 00:00:00,1,2\n", "empty.csv": "",
+        "x.csv.gz": b"no gzip", "y.zip": b"no zip", "z.parquet": b"no parquet", "head.csv": "ts,com_ap\n",
+        "latin.csv": b"ts,\xe4\n", "wide.csv": "t,a\n2025-01-01 00:00:00,1\n2025-01-01 00:15:00,1\n",
+        "wide2.csv": "t,b\n2025-01-01 00:00:00,1\n", "only.csv": "ts\n2025-01-01 00:00:00\n",
+    }  # fmt: skip
+    plant = site({f"m1/{name}": content for name, content in broken.items()}, toml)
+    plant.load()
+    found = plant.lake.read("source_files").select("path", "reason").rows()
+    assert len(found) == len(broken)
+    assert all(reason for _, reason in found)
+    assert [r for _, r in found if file_reason(r, DE) == r] == []
 
 
 def test_months_weeks_and_years_are_written_as_the_language_does() -> None:

@@ -14,7 +14,7 @@ from bokeh.palettes import Viridis256
 from energy_pipeline.compute.verdict_texts import evidence_text
 from energy_pipeline.compute.zones import day_start
 from viewer.catalog import DeviceInfo
-from viewer.check_texts import with_words
+from viewer.check_texts import file_reason, with_words
 from viewer.components import html
 from viewer.components.bars import DAY_MS, color_bar, day_ms
 from viewer.components.datatable import Field, grid, small_table
@@ -240,11 +240,12 @@ class DataQuality(DevicePage):
     def _files(self, rows: pl.DataFrame, device: DeviceInfo) -> list[object]:
         t = self.texts
         frame = rows.sort("status", "path").with_columns((pl.col("size_bytes") / 1e6).alias("mb"))
+        frame = frame.with_columns(pl.Series("reason", [file_reason(r, t) for r in frame["reason"]], pl.String))
         fields = [
             Field("path", t("quality.file"), filter=True),
             Field("signal", t("word.signal")),
             Field("status", t("quality.status"), codes="file"),
-            Field("reason", t("word.reason"), codes="file_reason"),
+            Field("reason", t("word.reason")),
             Field("mb", "MB", "number", 1),
             Field("rows_read", t("quality.col.rows_read"), "number", 0),
             Field("rows_rejected", t("quality.col.rows_rejected"), "number", 0),

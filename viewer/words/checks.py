@@ -92,16 +92,6 @@ _CHECKS: dict[str, tuple[str, str, str]] = {
         "device again)",
     ),
 }
-_FILES: dict[str, str] = {
-    "the last line is not complete yet": "die letzte Zeile ist noch nicht vollständig",
-    "the last rows are understood by what follows them: a repeated hour, or a row at midnight": (
-        "die letzten Zeilen erklären sich erst durch die folgenden: doppelte Stunde oder Zeile um Mitternacht"
-    ),
-    "the file is gone; its rows are kept": "die Datei ist weg; ihre Zeilen bleiben",
-    "the file holds no rows": "die Datei hat keine Zeilen",
-    "header only: the file holds no rows": "nur ein Kopf: die Datei hat keine Zeilen",
-    "the file is empty": "die Datei ist leer",
-}
 # What a check allows, as `check_results.limit` says it; groups are its numbers.
 LIMITS: tuple[tuple[str, str], ...] = (
     (
@@ -165,5 +155,4 @@ LIMITS: tuple[tuple[str, str], ...] = (
 WORDS: dict[str, tuple[str, str]] = {
     **{f"check.{name}": (german, name.replace("_", " ")) for name, (german, _, _) in _CHECKS.items()},
     **{f"advice.{name}": (german, english) for name, (_, german, english) in _CHECKS.items()},
-    **{f"file_reason.{english}": (german, english) for english, german in _FILES.items()},
 }
