@@ -34,9 +34,9 @@ TOKEN = re.compile(r'"token":\s*"([^"]+)"')
 
 
 class LiveServer:
-    """The viewer in a thread of this process, with sessions that end soon after their socket."""
+    """The viewer in a thread of this process; its sessions end `lifetime_s` after their socket, or when none comes."""
 
-    def __init__(self, settings: Settings, lifetime_s: float = 6.0) -> None:
+    def __init__(self, settings: Settings, lifetime_s: float = 60.0) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]

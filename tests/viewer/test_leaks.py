@@ -21,7 +21,7 @@ def _memory_mb() -> float:
 
 def test_a_session_that_visited_pages_is_gone_after_its_end(settings: Settings) -> None:
     before, sessions = living(Document), living(Session)  # other tests of this process may hold some
-    with LiveServer(settings) as server:
+    with LiveServer(settings, lifetime_s=6.0) as server:
         for _ in range(2):
             assert "ep-panel" in server.visit(*TOUR[:2]).text
         assert living_after(Document, WAIT_S, before) <= before
@@ -31,7 +31,7 @@ def test_a_session_that_visited_pages_is_gone_after_its_end(settings: Settings) 
 @pytest.mark.slow
 def test_many_sessions_leave_neither_documents_nor_memory(settings: Settings) -> None:
     before, sessions = living(Document), living(Session)  # other tests of this process may hold some
-    with LiveServer(settings) as server:
+    with LiveServer(settings, lifetime_s=6.0) as server:
         server.visit(*TOUR)
         for _ in range(4):
             server.visit(TOUR[2])
