@@ -37,6 +37,7 @@ class Lake:
         self.url = url.rstrip("/")
         self.options = dict(storage_options) if storage_options else None
         self._readers: dict[str, DeltaTable] = {}
+        self._numbers: dict[str, tuple[tuple[str, int], dict[str, int]]] = {}
 
     def path(self, name: str) -> str:
         """Folder or URL of a table."""
@@ -103,8 +104,15 @@ class Lake:
 
     def numbers(self, name: str, app_ids: Iterable[str]) -> dict[str, int]:
         """Return the numbers recorded under several app ids; 0 where there is none."""
-        table = self.latest(name)
-        return dict.fromkeys(app_ids, 0) if table is None else numbers_of(table, app_ids)
+        table, wanted = self.latest(name), list(app_ids)
+        if table is None:
+            return dict.fromkeys(wanted, 0)
+        version = (table.metadata().id, table.version())
+        if self._numbers.get(name, (None,))[0] != version:
+            self._numbers[name] = (version, {})
+        known = self._numbers[name][1]
+        known.update(numbers_of(table, [app for app in wanted if app not in known]))
+        return {app: known[app] for app in wanted}
 
     def months(self, device: str, name: str = "readings") -> list[str]:
         """Return the months in which a table has rows of a device, in order."""

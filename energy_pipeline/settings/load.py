@@ -7,6 +7,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -34,7 +35,7 @@ def load_settings(
     chosen = path or env.get(ENV_SETTINGS) or (SETTINGS_FILE if Path(SETTINGS_FILE).is_file() else None)
     raw: dict[str, Any] = {}
     if chosen is not None:
-        raw = _read_file(Path(chosen))
+        raw = dict(_read_file(Path(chosen)))
     if env.get(ENV_ROOTS):
         raw["roots"] = [r.strip() for r in env[ENV_ROOTS].split(",") if r.strip()]
     if env.get(ENV_LAKE):
@@ -49,15 +50,27 @@ def load_settings(
 
 
 def _read_file(path: Path) -> dict[str, Any]:
+    """Return what the file says; the same object while its text is the same, nobody may change it."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         msg = f"settings file {path} does not exist; give another with --settings or ENERGY_SETTINGS"
         raise SettingsError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"settings file {path} is not valid TOML: {error}"
-        raise SettingsError(msg) from error
-    base = path.resolve().parent
+    except UnicodeDecodeError as error:
+        raise _no_toml(path, error) from error
+    return _parsed(path, path.resolve().parent, text)
+
+
+def _no_toml(path: Path, error: ValueError) -> SettingsError:
+    return SettingsError(f"settings file {path} is not valid TOML: {error}")
+
+
+@lru_cache(maxsize=8)
+def _parsed(path: Path, base: Path, text: str) -> dict[str, Any]:
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _no_toml(path, error) from error
     if "roots" in raw and isinstance(raw["roots"], list):
         raw["roots"] = [_from(base, r) for r in raw["roots"]]
     if "lake" in raw:
