@@ -198,7 +198,7 @@ class DataQuality(DevicePage):
         numbers = ("rows_read", "rows_accepted", "rows_rejected", "rows_duplicate", "rows_conflict", "open")
         fields = [
             Field("signal", t("word.signal"), filter=True),
-            Field("label", t("word.quantity")),
+            Field("label", t("word.quantity"), width=13),
             *(Field(c, t(f"quality.col.{c}"), "number", 0) for c in numbers),
             Field("first_ts", t("word.from"), "time"),
             Field("last_ts", t("word.to"), "time"),
@@ -242,7 +242,7 @@ class DataQuality(DevicePage):
         frame = rows.sort("status", "path").with_columns((pl.col("size_bytes") / 1e6).alias("mb"))
         frame = frame.with_columns(pl.Series("reason", [file_reason(r, t) for r in frame["reason"]], pl.String))
         fields = [
-            Field("path", t("quality.file"), filter=True),
+            Field("path", t("quality.file"), filter=True, width=16),
             Field("signal", t("word.signal")),
             Field("status", t("quality.status"), codes="file"),
             Field("reason", t("word.reason")),
