@@ -1,4 +1,4 @@
-"""A grid shows what a small number is worth, and the whole of a text that its column cuts."""
+"""A grid holds the numbers of the table with their signs, and says the whole of a text that its column cuts."""
 
 import polars as pl
 
@@ -11,14 +11,13 @@ ROWS = pl.DataFrame(
 FIELDS = [Field("kwh", "kWh", "number", 1), Field("share", "%", "percent", 0), Field("path", "Datei", width=20)]
 
 
-def test_what_rounds_to_nothing_is_shown_without_a_sign_and_downloaded_as_it_is() -> None:
+def test_small_numbers_keep_value_and_sign_and_what_is_unknown_stays_empty() -> None:
     shown = grid(ROWS, FIELDS, Texts("de"), "rows")[0].value
-    assert [str(v) for v in shown["kwh"]] == ["0.0", "-0.06", "None", "3.0"]
-    assert [str(v) for v in shown["share"]] == ["0.0", "50.0", "None", "-2.0"]
+    assert [None if v is None else float(v) for v in shown["kwh"]] == [-0.04, -0.06, None, 3.0]
+    assert [None if v is None else float(v) for v in shown["share"]] == [-0.4, 50.0, None, -2.0]
     assert download_frame(ROWS, FIELDS, None)["kWh"].to_list() == [-0.04, -0.06, None, 3.0]
 
 
-def test_a_text_that_its_column_cuts_is_said_in_full_under_the_pointer() -> None:
-    table = grid(ROWS, FIELDS, Texts("de"), "rows")[0]
-    assert table.get_root().configuration["columnDefaults"]["tooltip"] is True
-    assert table.widths["path"] == "20%"
+def test_a_text_is_said_in_full_under_the_pointer_and_no_raw_number_or_time_is() -> None:
+    columns = grid(ROWS, FIELDS, Texts("de"), "rows")[0].get_root().configuration["columns"]
+    assert {c["field"]: c.get("tooltip", False) for c in columns} == {"kwh": False, "share": False, "path": True}

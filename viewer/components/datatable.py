@@ -109,9 +109,9 @@ def grid(
         header_align={f.column: "right" if f.kind in {"number", "percent"} else "left" for f in fields},
         header_filters={f.column: {"type": "input", "func": "like", "placeholder": "…"} for f in fields if f.filter},
         configuration={
-            "columnDefaults": {
-                "headerTooltip": True, "tooltip": True, "minWidth": 88, "headerWordWrap": True,
-            },
+            "columnDefaults": {"headerTooltip": True, "minWidth": 88, "headerWordWrap": True},
+            # Not of numbers and times: a tooltip says what the cell holds, not what is written in it.
+            "columns": [{"field": f.column, "tooltip": True} for f in fields if f.kind not in FORMATTED],
             "locale": True,
             "langs": {"default": {"pagination": _pager(texts)}},
         },
@@ -144,18 +144,13 @@ def _written(value: object, field: Field, texts: Texts, zone: ZoneInfo | None) -
 
 def _grid_column(values: pl.Series, field: Field, texts: Texts, zone: ZoneInfo | None) -> list:
     if field.kind in {"number", "percent"}:
-        numbers = values.cast(pl.Float64).fill_nan(None) * (100 if field.kind == "percent" else 1)
-        return [0.0 if v is not None and round(v, _digits(field)) == 0 else v for v in numbers]  # else "−0,0"
+        return (values.cast(pl.Float64).fill_nan(None) * (100 if field.kind == "percent" else 1)).to_list()
     if field.kind in {"date", "month"}:
         return values.cast(pl.Datetime("ms")).to_list()
     if field.kind == "time":
         local = values if zone is None else values.dt.convert_time_zone(zone.key)
         return local.dt.replace_time_zone(None).to_list()
     return [str(_written(v, field, texts, zone)) for v in values]
-
-
-def _digits(field: Field) -> int:
-    return 2 if field.digits is None else field.digits
 
 
 def _formatter(field: Field, texts: Texts) -> dict | DateFormatter:
@@ -165,11 +160,12 @@ def _formatter(field: Field, texts: Texts) -> dict | DateFormatter:
         day = "%d.%m.%Y" if texts.lang == "de" else "%Y-%m-%d"
         return DateFormatter(format=day if field.kind == "date" else f"{day} %H:%M:%S", nan_format="–", null_format="–")
     decimal, thousand = texts.separators
+    digits = field.digits if field.digits is not None else 2
     return {
         "type": "money",
         "decimal": decimal,
         "thousand": thousand,
-        "precision": _digits(field),
+        "precision": digits,
         "symbol": " %" if field.kind == "percent" else "",
         "symbolAfter": True,
         "negativeSign": "−",
