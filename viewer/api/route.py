@@ -57,7 +57,7 @@ async def worked(request: Request, work: Callable[[], Response], *, quick: bool 
     """Return what `work` gives, done when it is this client's turn, in a thread.
 
     What is `quick` is first tried without one: handing it over, and two threads that wait for the interpreter's lock in
-    turns, takes longer than the work itself. It gives way once before: requests that came in the meantime queue at the
+    turns, takes as long again as the work. It gives way once before: requests that came in the meantime queue at the
     gate in their order, and pages have their turn between them. Raises what `Gate.enter` raises.
     """
     api: Api = request.app.state.api
