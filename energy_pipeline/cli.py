@@ -158,7 +158,14 @@ def verify(settings_file: str | None, roots: str | None, lake: str | None, only:
 @LAKE
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=5006, show_default=True, type=click.IntRange(1, 65535))
-def view(settings_file: str | None, lake: str | None, host: str, port: int) -> None:
+@click.option("--open", "open_browser", is_flag=True, help="Open the address in the browser.")
+@click.option(
+    "--log-level", default="warning", show_default=True, type=click.Choice(["debug", "info", "warning", "error"]),
+    help="How much is written to the error output; `debug`: also how long each chart took to answer.",
+)
+def view(
+    settings_file: str | None, lake: str | None, host: str, port: int, open_browser: bool, log_level: str
+) -> None:
     """Open the viewer on the finished tables (read-only)."""
     from viewer.app import serve
     from viewer.environment import AccessUnclear
@@ -168,7 +175,7 @@ def view(settings_file: str | None, lake: str | None, host: str, port: int) -> N
 
     _, settings = _site(settings_file, None, lake)
     try:
-        serve(settings, host=host, port=port, say=say)
+        serve(settings, host=host, port=port, open_browser=open_browser, say=say, log_level=log_level)
     except AccessUnclear as error:
         raise click.ClickException(str(error)) from error
 

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -24,10 +25,16 @@ SETTINGS = 'lake = "lake"\nzone = "Europe/Berlin"\n'
 
 @dataclass(frozen=True)
 class Running:
-    """A server: its port and its process."""
+    """A server: its port, its process, and the file that takes its error output."""
 
     port: int
     pid: int
+    log: Path
+
+    @property
+    def root(self) -> str:
+        """Address of the server."""
+        return f"http://127.0.0.1:{self.port}"
 
     def cpu_ms(self) -> float | None:
         """Return the processor time of the process so far [ms], None where the system does not tell."""
@@ -56,26 +63,37 @@ def make_lake(folder: Path, days: int) -> Path:
 
 
 @contextmanager
-def serving(settings: Path) -> Iterator[Running]:
+def serving(settings: Path, log_level: str = "warning") -> Iterator[Running]:
     """Run a server for a settings file as long as the block lasts.
 
     Raises:
         RuntimeError: the server ended or did not answer within `START_S`.
     """
     port = _free_port()
-    command = [sys.executable, "-m", "energy_pipeline.cli", "view", "--port", str(port)]
+    command = [sys.executable, "-m", "energy_pipeline.cli", "view", "--port", str(port), "--log-level", log_level]
     environ = os.environ | {"ENERGY_SETTINGS": str(settings)}
-    process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL)  # noqa: S603 - our own program
-    try:
-        _wait(process, port)
-        yield Running(port, process.pid)
-    finally:
-        process.terminate()
+    with tempfile.NamedTemporaryFile(suffix=".log") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=log
+        )
         try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(STOP_S)
+            _wait(process, port)
+            yield Running(port, process.pid, Path(log.name))
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(STOP_S)
+            _repeat(Path(log.name))
+
+
+def _repeat(log: Path) -> None:
+    """Write what the server said, but for its notes of every answer."""
+    notes = (" DEBUG ", "INFO:")
+    lines = log.read_text(encoding="utf-8").splitlines()
+    sys.stderr.writelines(f"{line}\n" for line in lines if not any(note in line for note in notes))
 
 
 def _free_port() -> int:

@@ -5,14 +5,16 @@
 
 The browser is Debian's Chromium on the same machine, its cache warm. A page counts as shown when its first picture (of
 the overview: its first line of a device) is on the screen, a tab when its first picture stands, nothing loads above it
-and the browser has painted it. The answer to a zoom is the time from the last message of the browser to the data of the
-server, without the pause in which the viewer waits for the wheel to come to rest. Writes bench-results/viewer.json.
+and the browser has painted it. The answer to a zoom is measured twice, without the pause in which the viewer waits for
+the wheel to rest: in the server, as its log tells it, and in the browser, from its last message to the arrival of the
+data, which waits for the drawing on the same processors. Writes bench-results/viewer.json.
 Next: `bench_server.py`.
 """
 
 import argparse
 import json
 import os
+import re
 import shutil
 import statistics
 import sys
@@ -39,6 +41,7 @@ TABS = {
 OPEN_TAB = "SAT-Übersicht"
 PAUSE_MS, ANSWER_BYTES, WHEELS, HELD, SESSIONS = 120.0, 600, 40, 5, 50
 FREED_AFTER_S = 45.0
+_ANSWERED = re.compile(r"lod:\S* answered in ([\d.]+) ms")
 _PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _LOG = """
 window.__frames = []
@@ -106,8 +109,8 @@ def tab_changes(context: BrowserContext, root: str, rounds: int) -> tuple[dict[s
     return found, first
 
 
-def zooms(context: BrowserContext, root: str) -> list[float]:
-    """Return the server's answers to turns of the wheel over a meter's chart [ms]."""
+def zooms(context: BrowserContext, root: str, log: Path) -> tuple[list[float], list[float]]:
+    """Return how long the answers to turns of the wheel over a meter's chart took, in the server and in the browser."""
     page = context.new_page()
     page.add_init_script(_LOG)
     page.goto(f"{root}/?page=meter&device={METER}&range=all")
@@ -115,6 +118,7 @@ def zooms(context: BrowserContext, root: str) -> list[float]:
     settled(page)
     box = page.locator(".bk-Figure").first.bounding_box()
     found = []
+    written = log.stat().st_size
     for i in range(WHEELS):
         page.mouse.move(box["x"] + box["width"] * (0.3 + 0.01 * i), box["y"] + box["height"] * 0.5)
         page.evaluate("() => { window.__frames.length = 0 }")
@@ -126,16 +130,17 @@ def zooms(context: BrowserContext, root: str) -> list[float]:
         if answers and asked:
             found.append(max(answers[0] - max(asked) - PAUSE_MS, 0.0))
     page.close()
-    return found
+    told = _ANSWERED.findall(log.read_bytes()[written:].decode())
+    return [float(ms) for ms in told], found
 
 
-def memory(browser: Browser, server: Running, root: str) -> dict[str, float]:
+def memory(browser: Browser, server: Running) -> dict[str, float]:
     """Return the server's memory per open session, and before and after `SESSIONS` that are opened and closed [MB]."""
 
     def opened() -> BrowserContext:
         context = browser.new_context()
         page = context.new_page()
-        page.goto(f"{root}/?page=packpulse&device={SYSTEM}&tab=heat")
+        page.goto(f"{server.root}/?page=packpulse&device={SYSTEM}&tab=heat")
         page.locator(PICTURE).first.wait_for(state="visible", timeout=60_000)
         settled(page)
         return context
@@ -177,8 +182,9 @@ def figures(values: list[float]) -> dict[str, float]:
     }
 
 
-def time_pages(context: BrowserContext, root: str, times: int, note: Callable[[str, list[float]], None]) -> None:
+def time_pages(context: BrowserContext, server: Running, times: int, note: Callable[[str, list[float]], None]) -> None:
     """Measure pages, tabs and zoom and note the times of each."""
+    root = server.root
     note("first_page", pages(context, root, "", LINE, times))
     note("single_meter", pages(context, root, f"?page=meter&device={METER}&range=30d", PICTURE, times))
     note("bess", pages(context, root, f"?page=bess&device={SYSTEM}", PICTURE, times))
@@ -189,12 +195,13 @@ def time_pages(context: BrowserContext, root: str, times: int, note: Callable[[s
         note(f"tab: {name}", values)
     note("tab", [v for values in changes.values() for v in values])
     note("tab_first", openings)
-    note("zoom_on_server", zooms(context, root))
+    on_server, in_browser = zooms(context, root, server.log)
+    note("zoom_on_server", on_server)
+    note("zoom_in_browser", in_browser)
 
 
 def run(server: Running, browser: Browser, times: int, say: Callable[[str], None]) -> dict:
     """Run every measurement; of the sessions' memory alone where no page is to be opened for its time."""
-    root = f"http://127.0.0.1:{server.port}"
     context = browser.new_context(viewport={"width": 1440, "height": 1000})
     load = [round(v, 1) for v in os.getloadavg()]
     found: dict[str, dict] = {}
@@ -204,9 +211,9 @@ def run(server: Running, browser: Browser, times: int, say: Callable[[str], None
         say(f"{name:32} n {len(values):3}  median {found[name]['median_ms']} ms  p95 {found[name]['p95_ms']} ms")
 
     if times:
-        time_pages(context, root, times, note)
+        time_pages(context, server, times, note)
     context.close()
-    used = memory(browser, server, root)
+    used = memory(browser, server)
     say(f"memory: {used}")
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "processors": os.cpu_count(),
@@ -226,7 +233,7 @@ def main() -> int:
         sys.exit("Chromium is missing: install it (Debian: apt-get install chromium)")
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as play:
         settings = make_lake(options.lake or Path(scratch) / "bench", DAYS)
-        with serving(settings.resolve()) as server:
+        with serving(settings.resolve(), log_level="debug") as server:
             browser = play.chromium.launch(executable_path=path, args=CHROMIUM)
             found = run(server, browser, options.times, lambda line: sys.stdout.write(f"{line}\n"))
             browser.close()

@@ -4,6 +4,7 @@
 """
 
 import gc
+import logging
 import os
 import webbrowser
 from collections.abc import Callable
@@ -88,8 +89,11 @@ def serve(
     port: int = 5006,
     open_browser: bool = False,
     say: Callable[[str], None] | None = None,
+    log_level: str = "warning",
 ) -> None:
-    """Serve the viewer until it is stopped; `say` is told the address."""
+    """Serve the viewer until it is stopped; `say` is told the address, `log_level` is that of viewer and server."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("viewer").setLevel(log_level.upper())
     app = create_app(settings, hosts=(host,))
     shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - only compared
     url = f"http://{shown}:{port}/"
@@ -99,5 +103,6 @@ def serve(
         webbrowser.open(url)
     gc.collect()
     gc.freeze()  # modules stay: the full collection after a session, which stops all others, need not look at them
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", workers=1, ws="auto")
+    of_server = "info" if log_level == "debug" else log_level  # its own `debug` writes every frame of every socket
+    config = uvicorn.Config(app, host=host, port=port, log_level=of_server, workers=1, ws="auto")
     uvicorn.Server(config).run()

@@ -3,6 +3,7 @@
 import asyncio
 import html as markup
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qsl
@@ -206,6 +207,16 @@ def test_a_fault_while_zooming_says_that_the_picture_is_the_one_before(
     seen.run(lambda: charts[-1]._moved("start", 0, 1))
     seen.still()
     assert DE("chart.stale") in markup.unescape(charts[-1]._status.object)
+
+
+def test_the_log_tells_how_long_a_zoom_took_where_it_is_asked_for(
+    seen: Seen, charts: list[lod_chart.LodChart], caplog: pytest.LogCaptureFixture
+) -> None:
+    seen.to("?").to("?page=meter&device=m1")
+    with caplog.at_level(logging.DEBUG, "viewer"):
+        seen.run(lambda: charts[-1].spec.x_range.update(end=charts[-1].spec.x_range.start + 3_600_000 * 6))
+        seen.still()
+    assert any(re.fullmatch(r"lod:meter answered in \d+\.\d ms", r.getMessage()) for r in caplog.records)
 
 
 def test_how_the_heat_map_is_drawn_comes_from_the_address_and_goes_into_it(seen: Seen) -> None:

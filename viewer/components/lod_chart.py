@@ -7,6 +7,7 @@ that the user gives. Next: `series.py`, where the thinning is.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -230,6 +231,7 @@ class LodChart:
 
     async def _refine(self) -> None:
         await asyncio.sleep(DEBOUNCE_S)
+        begun = time.perf_counter()
         x_range, zone = self.spec.x_range, self.spec.zone
         start, end = from_wall_ms(x_range.start, zone), from_wall_ms(x_range.end, zone)
         if end <= start:
@@ -243,6 +245,7 @@ class LodChart:
             raise results
         else:
             await self._session.apply(lambda: self._put(results))
+            log.debug("%s answered in %.1f ms", self._name, 1000 * (time.perf_counter() - begun))
             if self.on_window is not None and self._zoomed:
                 await asyncio.sleep(REST_S)
                 await self._session.apply(lambda: self.on_window(start, end))
