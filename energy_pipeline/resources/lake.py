@@ -9,6 +9,7 @@ Next: `loading/load.py` and the assets, its users; `work.py`, which reads the nu
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -29,6 +30,18 @@ RETENTION_HOURS = 7 * 24
 COMMIT_ROWS = 500_000
 
 
+@dataclass(frozen=True)
+class _Log:
+    """What tells a log from another one in its place, and whether its older commits may have been taken away.
+
+    Versions have no gaps, so a commit behind a known one has the next number: its file is there, or nothing happened.
+    """
+
+    folder: Path
+    number: int  # of the folder
+    checkpoint_ns: int
+
+
 class Lake:
     """All tables below one folder or URL."""
 
@@ -36,7 +49,7 @@ class Lake:
         """Remember where the lake is; nothing is touched until a table is used."""
         self.url = url.rstrip("/")
         self.options = dict(storage_options) if storage_options else None
-        self._readers: dict[str, DeltaTable] = {}
+        self._readers: dict[str, tuple[DeltaTable, _Log | None]] = {}
         self._numbers: dict[str, tuple[tuple[str, int], dict[str, int]]] = {}
 
     def path(self, name: str) -> str:
@@ -50,19 +63,36 @@ class Lake:
     def latest(self, name: str) -> DeltaTable | None:
         """Return the present version of a table for reading; None where it has not been created.
 
-        The object is kept and brought up to date, which is ten times faster than opening it again. It is never
-        written through: a writer needs a handle of its own that stays at the version it began with.
+        The object is kept and brought up to date, which is ten times faster than opening it again; where the folder of
+        the log shows that nothing was committed since, even that is left out. It is never written through: a writer
+        needs a handle of its own that stays at the version it began with.
         """
-        table = self._readers.get(name)
-        if table is not None and ("://" in self.url or Path(self.path(name)).is_dir()):
-            table.update_incremental()
+        (table, seen), log = self._readers.get(name, (None, None)), self._log(name)
+        remote = "://" in self.url
+        if table is not None and (remote or (log and seen and log.number == seen.number)):
+            if remote or log != seen or (log.folder / f"{table.version() + 1:020}.json").exists():
+                table.update_incremental()
+                self._readers[name] = table, log
             return table
         try:
-            self._readers[name] = DeltaTable(self.path(name), storage_options=self.options)
+            table = DeltaTable(self.path(name), storage_options=self.options)
         except TableNotFoundError:
             self._readers.pop(name, None)
             return None
-        return self._readers[name]
+        self._readers[name] = table, log
+        return table
+
+    def _log(self, name: str) -> "_Log | None":
+        """Look at the log of a local table, which may not be there."""
+        if "://" in self.url:
+            return None
+        folder = Path(self.path(name)) / "_delta_log"
+        try:
+            number = folder.stat().st_ino
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        checkpoint = folder / "_last_checkpoint"
+        return _Log(folder, number, checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0)
 
     def open(self, name: str) -> DeltaTable:
         """Open a table, creating it first where it does not exist."""

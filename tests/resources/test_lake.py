@@ -1,11 +1,13 @@
 """The lake keeps its promises: a replacement touches its scope only, numbers travel with rows, columns may be added."""
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from pandera.errors import SchemaError
 
@@ -39,6 +41,44 @@ def test_a_replacement_touches_its_month_only_and_records_its_number(tmp_path: P
     replace(lake, "2024-01", peaks("2024-01", 9.0), 2)
     assert lake.read("meter_peaks").sort("month", "rank")["power_kw"].to_list() == [9.0, 2.0, 2.0]
     assert lake.numbers("meter_peaks", ["m1|2024-01", "m1|2024-02"]) == {"m1|2024-01": 2, "m1|2024-02": 1}
+
+
+def test_a_reader_follows_what_others_commit_and_asks_the_log_only_when_something_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = Lake(str(tmp_path)), Lake(str(tmp_path))
+    asked: list[int] = []
+    honest = DeltaTable.update_incremental
+    monkeypatch.setattr(DeltaTable, "update_incremental", lambda table: (asked.append(table.version()), honest(table)))
+    for number in (1, 2, 3):
+        replace(writer, "2024-01", peaks("2024-01", float(number)), number)
+        assert [reader.read("meter_peaks")["power_kw"].item() for _ in range(5)] == [float(number)] * 5
+    assert len(asked) == 2  # the first look opens the table
+
+
+def test_a_reader_sees_a_table_that_was_removed_and_made_anew(tmp_path: Path) -> None:
+    reader, writer = Lake(str(tmp_path)), Lake(str(tmp_path))
+    for number in (1, 2, 3):
+        replace(writer, "2024-01", peaks("2024-01", float(number)), number)
+    assert reader.read("meter_peaks")["power_kw"].to_list() == [3.0]
+    shutil.move(reader.path("meter_peaks"), tmp_path / "old")
+    assert reader.read("meter_peaks").height == 0
+    replace(Lake(str(tmp_path)), "2024-02", peaks("2024-02", 7.0), 1)
+    assert reader.read("meter_peaks")["power_kw"].to_list() == [7.0]
+
+
+def test_a_reader_that_slept_while_the_log_was_shortened_finds_the_present(tmp_path: Path) -> None:
+    reader, writer = Lake(str(tmp_path)), Lake(str(tmp_path))
+    replace(writer, "2024-01", peaks("2024-01", 1.0), 1)
+    assert reader.read("meter_peaks")["power_kw"].to_list() == [1.0]
+    for number in (2, 3):
+        replace(writer, "2024-01", peaks("2024-01", float(number)), number)
+    table = writer.open("meter_peaks")
+    table.create_checkpoint()
+    log = Path(reader.path("meter_peaks")) / "_delta_log"
+    for version in range(table.version()):
+        (log / f"{version:020}.json").unlink()
+    assert reader.read("meter_peaks")["power_kw"].to_list() == [3.0]
 
 
 def test_an_empty_result_empties_its_month_and_still_records_its_number(tmp_path: Path) -> None:
