@@ -11,7 +11,7 @@ export ENERGY_SETTINGS ?= $(firstword $(wildcard energy.toml $(DEMO)/energy.toml
 export DAGSTER_HOME := $(CURDIR)/.dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-crash lint format bench bench-files bench-api bench-viewer dev view screenshots fuzz laws score clean
+.PHONY: help env demo test test-long test-crash lint format bench bench-files bench-api bench-viewer dev view screenshots fuzz laws score clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,10 @@ demo: env ## a generated plant through the whole pipeline, then the viewer (VIEW
 test: env ## all tests (aim: under 12 minutes on two cores)
 	@sh scripts/need_chromium.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q $(ARGS)
+
+test-long: env ## what takes minutes by itself: a plant from CSV to its score, fifty sessions, each page in both themes
+	@sh scripts/need_chromium.sh
+	$(BIN)/python -m pytest -m long -q --durations=0 $(ARGS)
 
 test-crash: env ## kill processes inside writes, fill a disk, run into each other (about ten minutes)
 	$(BIN)/python -m pytest -m crash -q -s tests/crash $(ARGS)

@@ -208,13 +208,24 @@ def chromium_path() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[object]:
-    """Return a headless Chromium; fails where the system has none."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(
-            # No page of these tests needs WebGL; emulating it would cost a core.
-            executable_path=chromium_path(), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
+def playwright() -> Iterator[object]:
+    """Return Playwright."""
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def context(playwright: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """Return a headless Chromium with a profile of its own, as a user has one; fails where the system has none.
+
+    Only a profile on disk keeps what was made of the scripts; without one each page costs a second more.
+    """
+    made = playwright.chromium.launch_persistent_context(
+        tmp_path_factory.mktemp("chromium"), executable_path=chromium_path(),
+        # No page of these tests needs WebGL; emulating it would cost a core.
+        args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        viewport={"width": 1400, "height": 1500}, accept_downloads=True,
+        reduced_motion="reduce",  # else every waiting panel's shimmer is drawn by the processor that it waits for
+    )
+    yield made
+    made.close()

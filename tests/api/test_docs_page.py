@@ -38,8 +38,8 @@ def test_the_page_and_its_files_come_from_this_server_with_the_security_headers(
 
 
 @pytest.mark.browser
-def test_docs_show_the_operations_without_a_network(chromium: object, viewer: Viewer) -> None:
-    context, faults, foreign = chromium.new_context(), [], []
+def test_docs_show_the_operations_without_a_network(context: object, viewer: Viewer) -> None:
+    page, faults, foreign = context.new_page(), [], []
 
     def local_only(route: object) -> None:
         if route.request.url.startswith((viewer.url, "data:")):
@@ -48,8 +48,7 @@ def test_docs_show_the_operations_without_a_network(chromium: object, viewer: Vi
             foreign.append(route.request.url)
             route.abort()
 
-    context.route("**/*", local_only)
-    page = context.new_page()
+    page.route("**/*", local_only)
     page.on("pageerror", lambda e: faults.append(str(e)))
     page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
     page.goto(f"{viewer.url}/docs")
@@ -64,4 +63,4 @@ def test_docs_show_the_operations_without_a_network(chromium: object, viewer: Vi
     assert '"m1"' in page.locator(".live-responses-table").inner_text()
     assert foreign == []
     assert faults == []
-    context.close()
+    page.close()

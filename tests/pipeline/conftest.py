@@ -27,6 +27,7 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         self.site = SiteResource(settings_file=str(self.settings_file))
+        self.definitions = build_definitions(self.site)
         self.started: list[Work] = []
 
     @property
@@ -38,8 +39,7 @@ class Pipeline:
         """Do what is due; files that were written just now are taken as old enough to be read without waiting."""
         self.started.clear()
         observer = Observer(self.started.append, lambda *_: None)
-        definitions = build_definitions(self.site)
-        return run_due(definitions, self.site, self.instance, observer, clock=lambda: time.time() + YOUNG_S)
+        return run_due(self.definitions, self.site, self.instance, observer, clock=lambda: time.time() + YOUNG_S)
 
     def read(self, table: str, device: str | None = None) -> pl.DataFrame:
         """Read a table."""

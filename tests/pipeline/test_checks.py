@@ -14,7 +14,6 @@ from dagster import AssetCheckKey, AssetKey
 from deltalake import write_deltalake
 
 from energy_pipeline import guards
-from energy_pipeline.build import build_definitions
 from energy_pipeline.checks.freshness import record_silence
 from energy_pipeline.guards import FRESH, GUARDS, SAT_RANGE, Guard
 from energy_pipeline.schemas import TABLES
@@ -46,7 +45,7 @@ def pipeline(finished: Pipeline, tmp_path: Path) -> Pipeline:
 def ask(pipeline: Pipeline, guard: Guard) -> bool:
     """Run one check alone over the tables of all devices as they lie; return its verdict."""
     key = AssetCheckKey(AssetKey(guard.table), guard.check)
-    whole = build_definitions(pipeline.site).resolve_implicit_global_asset_job_def()
+    whole = pipeline.definitions.resolve_implicit_global_asset_job_def()
     job = whole.get_subset(asset_selection=set(), asset_check_selection={key})
     result = job.execute_in_process(instance=pipeline.instance, raise_on_error=False)
     return result.get_asset_check_evaluations()[0].passed
@@ -126,6 +125,6 @@ def test_the_clock_finds_a_device_that_has_gone_silent_and_one_that_came_back(
 
 def test_the_schedules_job_judges_all_devices_at_once(pipeline: Pipeline) -> None:
     pipeline.lake.open("check_results").delete(f"\"check\" = '{FRESH.check}'")
-    job = build_definitions(pipeline.site).resolve_job_def("freshness_job")
+    job = pipeline.definitions.resolve_job_def("freshness_job")
     assert job.execute_in_process(instance=pipeline.instance).success
     assert stored(pipeline, FRESH)["passed"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.schedules import build_schedules
@@ -58,8 +58,8 @@ def dropped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dropped]:
 
 
 @pytest.fixture
-def page(dropped: Dropped, chromium: Browser) -> Iterator[Page]:
-    made = chromium.new_page(viewport={"width": 1440, "height": 1000})
+def page(dropped: Dropped, context: BrowserContext) -> Iterator[Page]:
+    made = context.new_page()
     made.set_default_timeout(30_000)
     expect.set_options(timeout=30_000)
     yield made

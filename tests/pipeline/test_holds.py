@@ -12,7 +12,6 @@ from click.testing import CliRunner
 from deltalake import DeltaTable, write_deltalake
 
 from energy_pipeline import guards, work
-from energy_pipeline.build import build_definitions
 from energy_pipeline.cli import main
 from energy_pipeline.guards import ACCOUNTS, GUARDS, LEVELS_AGREE
 from energy_pipeline.resources.lake import Lake
@@ -58,7 +57,7 @@ def steal_a_reading(pipeline: Pipeline, device: str) -> None:
 
 
 def run_ingest(pipeline: Pipeline, device: str) -> bool:
-    job = build_definitions(pipeline.site).resolve_job_def("ingest_job")
+    job = pipeline.definitions.resolve_job_def("ingest_job")
     return job.execute_in_process(
         instance=pipeline.instance, partition_key=device, raise_on_error=False
     ).success
@@ -142,7 +141,7 @@ def _rejudge(pipeline: Pipeline, device: str, month: str) -> None:
 
 
 def _materialise(pipeline: Pipeline, key: str) -> None:
-    job = build_definitions(pipeline.site).resolve_job_def("months_job")
+    job = pipeline.definitions.resolve_job_def("months_job")
     assert job.execute_in_process(instance=pipeline.instance, partition_key=key).success
 
 

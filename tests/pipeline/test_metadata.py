@@ -14,7 +14,6 @@ from PIL import Image
 
 from energy_pipeline.assets.lineage import COLUMNS
 from energy_pipeline.assets.pictures import coverage_calendar
-from energy_pipeline.build import build_definitions
 from energy_pipeline.coordinator import device_of_tags
 from energy_pipeline.plots import bars, heat_map
 from energy_pipeline.schemas import TABLES
@@ -101,14 +100,14 @@ def test_lineage_names_columns_that_exist_and_is_shown(done: Pipeline) -> None:
 
 
 def test_both_ends_of_the_way_say_when_no_new_data_comes(done: Pipeline) -> None:
-    specs = {s.key.to_user_string(): s for s in build_definitions(done.site).resolve_all_asset_specs()}
+    specs = {s.key.to_user_string(): s for s in done.definitions.resolve_all_asset_specs()}
     with_policy = {name: s.freshness_policy for name, s in specs.items() if s.freshness_policy}
     assert set(with_policy) == {"readings", "fleet_summary"}
     assert all(isinstance(p, FreshnessPolicy) for p in with_policy.values())
 
 
 def test_tags_say_whose_a_table_is_and_what_a_partition_of_it_is(done: Pipeline) -> None:
-    specs = {s.key.to_user_string(): s for s in build_definitions(done.site).resolve_all_asset_specs()}
+    specs = {s.key.to_user_string(): s for s in done.definitions.resolve_all_asset_specs()}
     assert set(specs) == set(TABLES) - set(UNTRACKED)
     for spec in specs.values():
         assert {"domain", "grain", "source"} <= set(spec.tags), spec.key

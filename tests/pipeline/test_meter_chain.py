@@ -99,10 +99,12 @@ def test_the_battery_is_compared_with_its_meter_although_the_meter_came_later(ch
     assert chain[0].read("meter_balance", METER).is_empty()
 
 
-def test_without_a_tariff_there_are_no_costs_and_with_one_only_for_its_meters(chain: tuple[Pipeline, Path]) -> None:
+def test_a_tariff_brings_costs_for_its_meters_alone_and_a_decision_that_names_no_event_is_reported(
+    chain: tuple[Pipeline, Path],
+) -> None:
     pipeline, settings = chain
     assert pipeline.read("meter_costs").is_empty()
-    settings.write_text(SETTINGS + TARIFF, encoding="utf-8")
+    settings.write_text(SETTINGS + TARIFF + EVENT.format(ts="2024-01-01T00:00:00Z"), encoding="utf-8")
     assert pipeline.run().ok
     assert {w.device for w in pipeline.started if w.kind != "fleet"} == {"m1"}
     costs = pipeline.read("meter_costs")
@@ -113,6 +115,8 @@ def test_without_a_tariff_there_are_no_costs_and_with_one_only_for_its_meters(ch
     assert months["peak_cost"].to_list() == pytest.approx([60, 60])
     energy = pipeline.read("meter_daily", "m1").sort("day")["import_kwh"].drop_nulls()
     assert days["import_kwh"].to_list() == pytest.approx(energy.to_list())
+    assert verdicts(pipeline, "m1")["every_decision_meets_an_event"] is False
+    assert pipeline.read("counter_events", "m1")["overruled"].to_list() == [False]
 
 
 def test_an_event_accepted_in_the_settings_changes_its_month_alone(chain: tuple[Pipeline, Path]) -> None:
@@ -120,8 +124,7 @@ def test_an_event_accepted_in_the_settings_changes_its_month_alone(chain: tuple[
     before = pipeline.read("meter_daily", "m1").sort("day")
     event = pipeline.read("counter_events", "m1")
     assert event.select("kind", "booked_kwh", "overruled").rows() == [("jump", 0.0, False)]
-    text = settings.read_text(encoding="utf-8") + EVENT.format(ts=event["ts"][0].isoformat())
-    settings.write_text(text, encoding="utf-8")
+    settings.write_text(SETTINGS + TARIFF + EVENT.format(ts=event["ts"][0].isoformat()), encoding="utf-8")
     assert pipeline.run().ok
     months = [w for w in pipeline.started if w.kind == "months"]
     assert [(w.device, w.months) for w in months] == [("m1", ("2024-01",))]
@@ -132,11 +135,3 @@ def test_an_event_accepted_in_the_settings_changes_its_month_alone(chain: tuple[
     assert gain.to_list() == pytest.approx([0, 25_001, 0, 0, 0][: len(gain)])
     assert verdicts(pipeline, "m1")["increases_sum_to_the_registers_difference"]
     assert pipeline.run().runs == 0
-
-
-def test_a_decision_that_names_no_event_is_reported(chain: tuple[Pipeline, Path]) -> None:
-    pipeline, settings = chain
-    settings.write_text(SETTINGS + TARIFF + EVENT.format(ts="2024-01-01T00:00:00Z"), encoding="utf-8")
-    assert pipeline.run().ok
-    assert verdicts(pipeline, "m1")["every_decision_meets_an_event"] is False
-    assert pipeline.read("counter_events", "m1")["overruled"].to_list() == [False]

@@ -1,6 +1,7 @@
 """`status` shows all that is due, how far behind each device is, the last runs, and what was given up and why."""
 
 import io
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,6 @@ from click.testing import CliRunner
 from dagster import DagsterInstance, DagsterRunStatus
 from rich.console import Console
 
-from energy_pipeline.build import build_definitions
 from energy_pipeline.cli import main
 from energy_pipeline.partitions import DEVICE_TAG, register_devices
 from energy_pipeline.resources.raw_files import discover
@@ -74,7 +74,7 @@ def test_work_that_was_given_up_is_named_with_what_to_do(pipeline: Pipeline) -> 
     settings = pipeline.site.settings()
     due = due_work(pipeline.lake, settings, discover(settings).devices, time.time())
     name = next(w.name for w in due if w.device == "m1")
-    job = build_definitions(pipeline.site).resolve_job_def("ingest_job")
+    job = pipeline.definitions.resolve_job_def("ingest_job")
     tags = {WORK_TAG: name, DEVICE_TAG: "m1"}
     for n in range(MOST_ATTEMPTS):
         run = pipeline.instance.create_run_for_job(job, status=DagsterRunStatus.STARTED, tags=tags)
@@ -100,6 +100,7 @@ def test_the_runs_of_an_earlier_command_are_read_from_its_home(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    shutil.rmtree(tmp_path / "raw" / "m2")
     assert CliRunner().invoke(main, ["run", "--settings", str(pipeline.settings_file)]).exit_code == 0
     output = CliRunner().invoke(main, ["status", "--settings", str(pipeline.settings_file)]).output
     assert "fleet_job" in output

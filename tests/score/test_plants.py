@@ -34,7 +34,7 @@ def test_the_summary_counts_what_was_found_and_keeps_the_largest_error() -> None
     assert "| drift | 2 | 1 | -4.00 | mV/year | 182 |" in plants_markdown(rows)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_clock_seven_hours_ahead_is_found_from_csv_by_the_whole_pipeline() -> None:
     said: list[str] = []
     text = _plants(7, True, said.append)

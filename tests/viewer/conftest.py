@@ -80,10 +80,12 @@ def start_viewer(lake: str, port: int | None = None) -> Viewer:
 
 
 class Tab:
-    """One page of the browser that notes everything that went wrong."""
+    """One page of the browser that notes everything that went wrong; `phone`: in a phone's size."""
 
-    def __init__(self, context: object, url: str) -> None:
+    def __init__(self, context: object, url: str, *, phone: bool = False) -> None:
         self.url, self.page, self.faults = url, context.new_page(), []
+        if phone:
+            self.page.set_viewport_size({"width": 390, "height": 800})
         self.page.on("pageerror", lambda e: self.faults.append(str(e)))
         self.page.on("console", lambda m: self.faults.append(m.text) if m.type == "error" else None)
         self.page.on("response", lambda r: self.faults.append(f"{r.status} {r.url}") if r.status >= 400 else None)
@@ -128,17 +130,6 @@ class Tab:
             " else if (c.nodeType === 1 && c.tagName !== 'STYLE' && c.tagName !== 'SCRIPT') {"
             " if (c.shadowRoot) walk(c.shadowRoot); walk(c) } } }; walk(document.body); return out.join(' ') }"
         )
-
-
-@pytest.fixture(scope="session")
-def context(chromium: object) -> Iterator[object]:
-    """Return a browser context whose cache all tests share."""
-    made = chromium.new_context(
-        viewport={"width": 1400, "height": 1500}, accept_downloads=True,
-        reduced_motion="reduce",  # else every waiting panel's shimmer is drawn by the processor that it waits for
-    )
-    yield made
-    made.close()
 
 
 @pytest.fixture

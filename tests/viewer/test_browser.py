@@ -18,6 +18,9 @@ from tests.viewer.live_sessions import LiveServer
 from viewer.store import Store
 
 pytestmark = pytest.mark.browser
+WIDTHS = """() => [...Bokeh.documents[0]._all_models.values()].filter((m) => m.type === 'Figure')
+  .map((m) => m.inner_width).filter((width) => width > 0)"""
+
 
 def test_a_tap_on_the_heat_map_opens_the_cell(tab: Tab, plan: Plan) -> None:
     tab.open("?page=packpulse&tab=heat")
@@ -136,14 +139,32 @@ def test_two_sessions_do_not_disturb_each_other(tab: Tab, context: object) -> No
     other.page.close()
 
 
-def test_a_phone_shows_the_page_and_not_the_drawer(chromium: object, viewer: object) -> None:
-    small = chromium.new_context(viewport={"width": 390, "height": 800})
-    tab = Tab(small, viewer.url).open("?page=meter&device=m1")
+def test_a_phone_shows_the_page_and_not_the_drawer(context: object, viewer: object) -> None:
+    tab = Tab(context, viewer.url, phone=True).open("?page=meter&device=m1")
     width = tab.page.evaluate("document.documentElement.scrollWidth")
     assert width <= 392
     assert not tab.page.get_by_text("Datenqualität", exact=True).is_visible()
     assert tab.faults == []
-    small.close()
+    tab.page.close()
+
+
+def test_changes_that_come_together_lay_the_page_out_once_and_a_new_width_reaches_every_picture(tab: Tab) -> None:
+    tab.open("?page=meter&device=m1")
+    before = tab.page.evaluate(WIDTHS)
+    assert len(before) > 3
+    layouts = tab.page.evaluate(
+        "async () => { const root = [...Bokeh.index.roots].find((v) => v.invalidate_layout); let n = 0;"
+        " const honest = root.update_layout.bind(root); root.update_layout = () => { n += 1; honest() };"
+        " const figures = [...Bokeh.documents[0]._all_models.values()].filter((m) => m.type === 'Figure');"
+        " for (const f of figures) { Bokeh.index.find_one_by_id(f.id)?.invalidate_layout() }"
+        " await new Promise((done) => setTimeout(done, 1500)); return n }"
+    )
+    assert layouts == 1
+    tab.page.set_viewport_size({"width": 1000, "height": 1500})
+    tab.page.wait_for_timeout(1500)
+    after = tab.page.evaluate(WIDTHS)
+    assert max(after) < max(before), (before, after)
+    assert all(a != b for a, b in zip(before, after, strict=True)), (before, after)
 
 
 def test_an_empty_lake_says_what_to_run(context: object, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
-"""What a session used is free after it: documents, sessions and memory; LEAK_SESSIONS=50 opens more than usual."""
+"""What a session used is free after it: documents, sessions and memory."""
 
-import os
 
 import psutil
 import pytest
@@ -12,7 +11,7 @@ from viewer.session import Session
 
 TOUR = ("", "?page=meter&device=m1", "?page=packpulse&tab=heat", "?page=quality")
 WAIT_S = 20.0
-SESSIONS = int(os.environ.get("LEAK_SESSIONS", "10"))
+SESSIONS = 50
 
 
 def _memory_mb() -> float:
@@ -28,8 +27,8 @@ def test_a_session_that_visited_pages_is_gone_after_its_end(settings: Settings) 
         assert living_after(Session, WAIT_S, sessions) <= sessions
 
 
-@pytest.mark.slow
-def test_many_sessions_leave_neither_documents_nor_memory(settings: Settings) -> None:
+@pytest.mark.long
+def test_fifty_sessions_leave_neither_documents_nor_memory(settings: Settings) -> None:
     before, sessions = living(Document), living(Session)  # other tests of this process may hold some
     with LiveServer(settings, lifetime_s=6.0) as server:
         server.visit(*TOUR)

@@ -58,11 +58,10 @@ def test_a_peak_never_disappears_while_zooming(tab: Tab, store: Store) -> None:
     assert len(levels) >= 3, levels
 
 
-def test_the_points_follow_the_width_of_the_plot(tab: Tab, chromium: object, viewer: Viewer) -> None:
+def test_the_points_follow_the_width_of_the_plot(tab: Tab, context: object, viewer: Viewer) -> None:
     wide = tab.open("?page=meter&device=m1&range=30d") and shown(tab)
     assert wide["width"] > 800
-    phone = chromium.new_context(viewport={"width": 390, "height": 800}, reduced_motion="reduce")
-    small = Tab(phone, viewer.url).open("?page=meter&device=m1&range=30d")
+    small = Tab(context, viewer.url, phone=True).open("?page=meter&device=m1&range=30d")
     for _ in range(50):
         narrow = shown(small)
         if narrow["points"] < 600:
@@ -71,7 +70,7 @@ def test_the_points_follow_the_width_of_the_plot(tab: Tab, chromium: object, vie
     assert narrow["width"] < 400
     assert 200 < narrow["points"] < 600 < wide["points"]
     assert small.faults == []
-    phone.close()
+    small.page.close()
 
 
 def test_the_conditions_of_a_picked_cell_stand_below_its_sat_voltage(tab: Tab, store: Store, plan: Plan) -> None:
@@ -84,10 +83,10 @@ def test_the_conditions_of_a_picked_cell_stand_below_its_sat_voltage(tab: Tab, s
 
 
 @pytest.fixture
-def drawing_browser(chromium: object) -> Iterator[object]:
+def drawing_browser(playwright: object) -> Iterator[object]:
     """Return a browser that draws WebGL by its processor."""
     options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
-    browser = chromium.browser_type.launch(executable_path=chromium_path(), args=options)
+    browser = playwright.chromium.launch(executable_path=chromium_path(), args=options)
     yield browser
     browser.close()
 
