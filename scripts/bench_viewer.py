@@ -3,11 +3,11 @@
     .venv/bin/python scripts/bench_viewer.py                 # a lake and a server of its own
     .venv/bin/python scripts/bench_viewer.py --lake FOLDER   # keeps the lake there for the next time
 
-The browser is Debian's Chromium on the same machine, its cache warm. A page counts as shown when its first picture (of
-the overview: its first line of a device) is on the screen, a tab when its first picture stands, nothing loads above it
-and the browser has painted it. The answer to a zoom is measured twice, without the pause in which the viewer waits for
-the wheel to rest: in the server, as its log tells it, and in the browser, from its last message to the arrival of the
-data, which waits for the drawing on the same processors. Writes bench-results/viewer.json.
+The browser is Debian's Chromium on the same machine, with a profile as a user has one, its cache warm. A page counts as
+shown when its first picture (of the overview: its first line of a device) is on the screen, a tab when its first picture
+stands, nothing loads above it and the browser has painted it. The answer to a zoom is measured twice, without the pause
+in which the viewer waits for the wheel to rest: in the server, as its log tells it, and in the browser, from its last
+message to the arrival of the data, which waits for the drawing on the same processors. Writes bench-results/viewer.json.
 Next: `bench_server.py`.
 """
 
@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import re
-import shutil
 import statistics
 import sys
 import tempfile
@@ -25,11 +24,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench_server import Running, make_lake, serving
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from browser import CHROMIUM, chromium_path
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, sync_playwright
 
 OUT = Path("bench-results") / "viewer.json"
 SYSTEM, METER, DAYS = "ZHPESS232A230002", "m1", 600
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 PICTURE, LINE, LOADING = ".bk-Canvas canvas", ".dev", ".skeleton:visible"
 TARGETS_MS = {"first_page": 1500, "packpulse": 2000, "tab": 300, "zoom_on_server": 150}
 TABS = {
@@ -200,9 +199,9 @@ def time_pages(context: BrowserContext, server: Running, times: int, note: Calla
     note("zoom_in_browser", in_browser)
 
 
-def run(server: Running, browser: Browser, times: int, say: Callable[[str], None]) -> dict:
+def run(server: Running, chromium: BrowserType, times: int, say: Callable[[str], None]) -> dict:
     """Run every measurement; of the sessions' memory alone where no page is to be opened for its time."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    start = {"executable_path": chromium_path(), "args": CHROMIUM}
     load = [round(v, 1) for v in os.getloadavg()]
     found: dict[str, dict] = {}
 
@@ -211,9 +210,13 @@ def run(server: Running, browser: Browser, times: int, say: Callable[[str], None
         say(f"{name:32} n {len(values):3}  median {found[name]['median_ms']} ms  p95 {found[name]['p95_ms']} ms")
 
     if times:
-        time_pages(context, server, times, note)
-    context.close()
+        with tempfile.TemporaryDirectory() as profile:
+            context = chromium.launch_persistent_context(profile, viewport={"width": 1440, "height": 1000}, **start)
+            time_pages(context, server, times, note)
+            context.close()
+    browser = chromium.launch(**start)
     used = memory(browser, server)
+    browser.close()
     say(f"memory: {used}")
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "processors": os.cpu_count(),
@@ -228,15 +231,10 @@ def main() -> int:
     parser.add_argument("--lake", type=Path, help="folder for the made lake, kept; default: thrown away")
     parser.add_argument("--times", type=int, default=10, help="openings of each page; 0: memory alone")
     options = parser.parse_args()
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        sys.exit("Chromium is missing: install it (Debian: apt-get install chromium)")
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as play:
         settings = make_lake(options.lake or Path(scratch) / "bench", DAYS)
         with serving(settings.resolve(), log_level="debug") as server:
-            browser = play.chromium.launch(executable_path=path, args=CHROMIUM)
-            found = run(server, browser, options.times, lambda line: sys.stdout.write(f"{line}\n"))
-            browser.close()
+            found = run(server, play.chromium, options.times, lambda line: sys.stdout.write(f"{line}\n"))
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(f"load {found['load_average']}; written to {OUT}\n")

@@ -7,13 +7,13 @@ shipped interval. Writes docs/pictures/dagster-*.png and prints the seconds. Run
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from browser import CHROMIUM, chromium_path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
@@ -27,7 +27,6 @@ from tests.pipeline.dagster_dev import DagsterDev, eventually  # noqa: E402
 OUT = ROOT / "docs" / "pictures"
 SYSTEM = "ZHPESS232A230002"
 DAYS = 45
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 MOST_BYTES = 200_000
 
 
@@ -75,11 +74,8 @@ def save(page: Page, name: str) -> None:
 
 def take(address: str) -> None:
     """Take the pictures that docs/operation.md shows."""
-    browser_path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser_path is None:
-        sys.exit("Chromium is missing: install it (Debian: apt-get install chromium)")
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=browser_path, args=CHROMIUM)
+        browser = play.chromium.launch(executable_path=chromium_path(), args=CHROMIUM)
         page = browser.new_page(viewport={"width": 1280, "height": 760})
         page.goto(f"{address}/asset-groups?expanded=*")
         page.get_by_text("ingest", exact=True).first.wait_for()

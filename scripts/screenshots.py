@@ -5,7 +5,6 @@ files to docs/pictures. Run it by `make screenshots`.
 """
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import time
 from pathlib import Path
 
 import httpx
+from browser import CHROMIUM, chromium_path
 from playwright.sync_api import Page, sync_playwright
 
 OUT = Path(__file__).resolve().parents[1] / "docs" / "pictures"
@@ -37,7 +37,6 @@ HEIGHTS = {  # what lies below the first screen belongs to the page
     "meter": 1500, "bess_capacity": 1300, "packpulse_sat": 1500, "packpulse_heatmap": 1900, "packpulse_trends": 1300,
     "packpulse_degradation": 2600, "packpulse_condition": 1600, "quality": 1700,
 }
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
 def free_port() -> int:
@@ -77,9 +76,6 @@ def take(page: Page, address: str, name: str, query: str) -> None:
 
 def main() -> None:
     """Start the viewer, take all pictures, end the viewer."""
-    browser_path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser_path is None:
-        sys.exit("Chromium is missing: install it (Debian: apt-get install chromium)")
     OUT.mkdir(parents=True, exist_ok=True)
     port = free_port()
     address = f"http://127.0.0.1:{port}"
@@ -88,7 +84,7 @@ def main() -> None:
     try:
         wait_for(address)
         with sync_playwright() as play:
-            browser = play.chromium.launch(executable_path=browser_path, args=CHROMIUM)
+            browser = play.chromium.launch(executable_path=chromium_path(), args=CHROMIUM)
             wide = browser.new_page(viewport={"width": 1440, "height": 1000})
             for theme in ("light", "dark"):
                 for name, query in PAGES.items():
