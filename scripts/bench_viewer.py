@@ -3,11 +3,12 @@
     .venv/bin/python scripts/bench_viewer.py                 # a lake and a server of its own
     .venv/bin/python scripts/bench_viewer.py --lake FOLDER   # keeps the lake there for the next time
 
-The browser is Debian's Chromium on the same machine, with a profile as a user has one, its cache warm. A page counts as
-shown when its first picture (of the overview: its first line of a device) is on the screen, a tab when its first picture
-stands, nothing loads above it and the browser has painted it. The answer to a zoom is measured twice, without the pause
-in which the viewer waits for the wheel to rest: in the server, as its log tells it, and in the browser, from its last
-message to the arrival of the data, which waits for the drawing on the same processors. Writes bench-results/viewer.json.
+The browser is Debian's Chromium on the same machine, with a profile as a user has one, its cache warm. A page counts
+as shown when its first picture (of the overview: its first line of a device) is on the screen, a tab when its first
+picture stands, nothing loads above it and the browser has painted it. The answer to a zoom is measured twice, without
+the pause in which the viewer waits for the wheel to rest: in the server, as its log tells it, and in the browser, from
+its last message to the arrival of the data, which waits for the drawing on the same processors. Writes
+bench-results/viewer.json.
 Next: `bench_server.py`.
 """
 
