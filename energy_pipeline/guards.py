@@ -94,8 +94,8 @@ def _schemas(tables: Iterable[Table], stage: str, blocking: bool) -> tuple[Guard
     return tuple(Guard("rows_fit_the_schema", t.name, stage, blocking) for t in tables)
 
 
-# One step of a run looks at all tables of a group. Blocking where a table of the same group is not made from another:
-# a step that blocks stands before everything behind any of its tables.
+# One step of a run judges all checks of a group of tables. Blocking where no table of the group is made from another of
+# it: a step that blocks stands before everything behind any of its tables.
 _MONTHLY = [t for t in battery.TABLES if "month" in t.partition_by]
 SCHEMAS = {
     "ingest": _schemas(ingest.TABLES, INGEST, blocking=True),

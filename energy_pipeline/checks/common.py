@@ -5,7 +5,7 @@ Next: `checks/__init__.py`, the checks themselves.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +27,18 @@ from energy_pipeline.work import device_key, month_key
 
 SHOWN = 20
 Find = Callable[[str, list[str]], Finding]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A check, what it is for, and the function that finds the rows that break it.
+
+    `find` is given the lake, the settings, a device and its months (none where the table has no months).
+    """
+
+    guard: Guard
+    text: str
+    find: Callable[[Lake, Settings, str, list[str]], Finding]
 
 
 def judge(context: AssetCheckExecutionContext, site: SiteResource, guard: Guard, find: Find) -> AssetCheckResult:
@@ -169,6 +181,9 @@ def _result(guard: Guard, found: dict[str, Finding]) -> AssetCheckResult:
         any_finding = next(iter((failing or found).values()))
         metadata["limit"] = any_finding.limit
         metadata["what_to_do"] = any_finding.advice if failing else "nothing"
+    for device, finding in found.items():
+        if finding.figures is not None and not finding.figures.is_empty():
+            metadata[f"figures_{device}"] = MetadataValue.md(markdown(finding.figures))
     for device, finding in failing.items():
         metadata[f"sample_{device}"] = MetadataValue.md(markdown(finding.failed.head(SHOWN)))
     return AssetCheckResult(

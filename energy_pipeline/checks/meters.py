@@ -3,78 +3,44 @@
 Thin over `compute/meter_findings.py`; here only what they read from the lake. Next: `checks/common.py`.
 """
 
+from dataclasses import replace
+
 import polars as pl
-from dagster import AssetCheckExecutionContext, AssetCheckResult, AssetChecksDefinition, MetadataValue, asset_check
 
 from energy_pipeline import guards
-from energy_pipeline.checks.common import judge, markdown
+from energy_pipeline.checks.common import Rule
 from energy_pipeline.compute import meter_findings as mf
 from energy_pipeline.compute import zones
 from energy_pipeline.compute.findings import Finding
 from energy_pipeline.resources.lake import Lake
-from energy_pipeline.resources.site import SiteResource
 from energy_pipeline.schemas.resolution import LEVELS
 from energy_pipeline.settings import Settings
 
 
-def build_meter_checks() -> list[AssetChecksDefinition]:
-    """Return the checks of meters."""
-
-    @asset_check(
-        asset=guards.CONSERVED.table, name=guards.CONSERVED.check, blocking=guards.CONSERVED.blocking,
-        description="Energy is neither lost nor invented at any level.",
-    )
-    def conserved(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
-        lake, settings = site.lake(), site.settings()
-        numbers: dict[str, MetadataValue] = {}
-
-        def find(device: str, months: list[str]) -> Finding:
-            compared = compare_registers(lake, settings, device, months)
-            if len(compared):
-                numbers[f"sums_{device}"] = MetadataValue.md(markdown(mf.conservation_numbers(compared)))
-            return mf.unconserved_registers(compared)
-
-        verdict = judge(context, site, guards.CONSERVED, find)
-        return AssetCheckResult(
-            passed=verdict.passed, severity=verdict.severity, metadata={**verdict.metadata, **numbers}
-        )
-
-    @asset_check(
-        asset=guards.REGISTERS_MOVE.table, name=guards.REGISTERS_MOVE.check,
-        blocking=guards.REGISTERS_MOVE.blocking, description="No register is stuck.",
-    )
-    def registers_move(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
-        lake = site.lake()
-        return judge(
-            context, site, guards.REGISTERS_MOVE, lambda d, m: mf.standing_registers(lake.read("meter_balance", d, m))
-        )
-
-    @asset_check(
-        asset=guards.SOURCES_AGREE.table, name=guards.SOURCES_AGREE.check, blocking=guards.SOURCES_AGREE.blocking,
-        description="Where one energy is measured twice, both say the same.",
-    )
-    def sources_agree(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
-        lake = site.lake()
-        return judge(
-            context, site, guards.SOURCES_AGREE, lambda d, m: mf.sources_that_disagree(lake.read("meter_balance", d, m))
-        )
-
-    @asset_check(
-        asset=guards.DECISIONS.table, name=guards.DECISIONS.check, blocking=guards.DECISIONS.blocking,
-        description="No decision of the settings is without effect.",
-    )
-    def decisions(context: AssetCheckExecutionContext, site: SiteResource) -> AssetCheckResult:
-        lake, settings = site.lake(), site.settings()
-        return judge(
-            context, site, guards.DECISIONS,
-            lambda d, _: mf.decisions_without_event(lake.read("counter_events", d), _decisions(settings, d)),
-        )
-
-    return [conserved, registers_move, sources_agree, decisions]
+def _conserved(lake: Lake, settings: Settings, device: str, months: list[str]) -> Finding:
+    compared = compare_registers(lake, settings, device, months)
+    return replace(mf.unconserved_registers(compared), figures=mf.conservation_numbers(compared))
 
 
-def _decisions(settings: Settings, device: str) -> dict[str, dict[int, str]]:
-    return {e.signal: settings.decisions_of(device, e.signal) for e in settings.event if e.device == device}
+def _registers_move(lake: Lake, _: Settings, device: str, months: list[str]) -> Finding:
+    return mf.standing_registers(lake.read("meter_balance", device, months))
+
+
+def _sources_agree(lake: Lake, _: Settings, device: str, months: list[str]) -> Finding:
+    return mf.sources_that_disagree(lake.read("meter_balance", device, months))
+
+
+def _decisions(lake: Lake, settings: Settings, device: str, _: list[str]) -> Finding:
+    made = {e.signal: settings.decisions_of(device, e.signal) for e in settings.event if e.device == device}
+    return mf.decisions_without_event(lake.read("counter_events", device), made)
+
+
+RULES = (
+    Rule(guards.DECISIONS, "No decision of the settings is without effect.", _decisions),
+    Rule(guards.CONSERVED, "Energy is neither lost nor invented at any level.", _conserved),
+    Rule(guards.REGISTERS_MOVE, "No register is stuck.", _registers_move),
+    Rule(guards.SOURCES_AGREE, "Where one energy is measured twice, both say the same.", _sources_agree),
+)
 
 
 def compare_registers(lake: Lake, settings: Settings, device: str, months: list[str]) -> pl.DataFrame:

@@ -16,12 +16,13 @@ SUM_TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Finding:
-    """Rows that break a rule, how many rows were looked at, what is allowed, and what to do."""
+    """Rows that break a rule, how many were looked at, what is allowed, what to do, and figures to be shown with it."""
 
     failed: pl.DataFrame
     checked_rows: int
     limit: str
     advice: str
+    figures: pl.DataFrame | None = None
 
     @property
     def passed(self) -> bool:

@@ -137,7 +137,7 @@ def _rejudge(pipeline: Pipeline, device: str, month: str) -> None:
 
     lake, settings = pipeline.lake, pipeline.site.settings()
     loads = _loads(lake, settings, LEVELS_AGREE, device, [month])
-    store(lake, settings, LEVELS_AGREE, device, _levels(lake, device, [month]), loads)
+    store(lake, settings, LEVELS_AGREE, device, _levels(lake, settings, device, [month]), loads)
 
 
 def _materialise(pipeline: Pipeline, key: str) -> None:
