@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import re
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,15 @@ def test_health_names_tables_and_versions(client: TestClient) -> None:
 def test_health_of_an_empty_lake_is_an_answer(tmp_path: Path) -> None:
     empty = TestClient(create_app(Settings(lake=str(tmp_path / "none"))), base_url="http://localhost")
     assert empty.get("/health").json()["status"] == "no data"
+
+
+def test_every_page_is_given_the_script_that_starts_it_sooner_and_where_the_components_lie(client: TestClient) -> None:
+    assert 'src="bundle.js"' in client.get("/").text
+    answer = client.get("/bundle.js")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    named = re.search(r'const bundle = "([^"]+)"', answer.text)
+    assert named is not None, answer.text[:400]
+    assert client.get("/" + named.group(1)).status_code == 200
 
 
 def test_a_foreign_host_is_refused(client: TestClient) -> None:
