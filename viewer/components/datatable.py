@@ -22,7 +22,7 @@ FORMATTED = {"number", "percent", *DATES}
 GRID_CSS = """
 .tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding:6px 8px; }
 .tabulator .tabulator-header .tabulator-col .tabulator-col-title { font-size:12.5px; font-weight:600;
-  white-space:normal; }
+  white-space:normal; hyphens:auto; overflow-wrap:anywhere; }
 .tabulator .tabulator-row .tabulator-cell { padding:7px 8px; font-size:13.5px; }
 .tabulator { font-size:13.5px; font-variant-numeric:tabular-nums; border:none !important;
   background:transparent !important; color:inherit !important; }
