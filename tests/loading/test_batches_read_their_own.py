@@ -4,7 +4,6 @@ import psutil
 
 from energy_pipeline import aggregation
 from energy_pipeline.resources import parquet_parts
-
 from tests.conftest import csv_text
 
 SIGNALS, ROWS, BATCHES = 24, 20_000, 12
