@@ -1,6 +1,7 @@
 """One browser session: its store, selection, texts, and how work reaches the document.
 
-Data is read in threads, models are made only inside the document's own callbacks: `apply` brings a function there,
+Data is read in threads, models are made only inside the document's own callbacks: `apply` brings a function there
+(together with what else waits),
 `spawn` runs a coroutine outside the document's lock and replaces an older one of the same name. A page is built while
 the browser still loads its scripts: what is ready when it asks for the document is part of it, the rest waits until
 the browser has drawn that.
@@ -20,7 +21,7 @@ from panel.io.state import set_curdoc
 from energy_pipeline.settings import Settings
 from viewer.catalog import Catalog
 from viewer.selection import Selection
-from viewer.stack_fixes import at_once
+from viewer.stack_fixes import as_one, at_once
 from viewer.store import Store
 from viewer.texts import Texts
 
@@ -38,7 +39,7 @@ class Session:
         self.closed = False
         self.chart_points = CHART_POINTS  # of a line; the first chart that is drawn says what the screen is worth
         self._tasks: dict[str, asyncio.Task] = {}
-        self._drawn, self._late = False, []
+        self._drawn, self._due, self._awake = False, [], False
 
     @property
     def texts(self) -> Texts:
@@ -61,12 +62,9 @@ class Session:
         def run() -> None:
             if future.cancelled():
                 return
-            if self._is_being_drawn():
-                self._late.append(run)
-                return
             # What fails belongs to who awaits it: escaping here as well, it would be a trace in the log for each empty
             # state.
-            with set_curdoc(self.doc), at_once(self.doc), suppress(Exception):
+            with suppress(Exception):
                 try:
                     future.set_result(function())
                 finally:
@@ -75,14 +73,29 @@ class Session:
 
         if self.closed:
             raise asyncio.CancelledError
-        self.doc.add_next_tick_callback(run)
+        self._due.append(run)
+        self._wake()
         return await future
 
     def drawn(self) -> None:
         """Note that the browser has drawn the document: what waited for that reaches it now."""
-        self._drawn, late, self._late = True, self._late, []
-        for run in late:
-            self.doc.add_next_tick_callback(run)
+        self._drawn = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._due and not self._awake:
+            self._awake = True
+            self.doc.add_next_tick_callback(self._run_due)
+
+    def _run_due(self) -> None:
+        """Run what is due, all in one: Bokeh gathers the models of the whole document after each change by itself."""
+        self._awake = False
+        if self._is_being_drawn():
+            return  # `drawn` comes back to it
+        due, self._due = self._due, []
+        with set_curdoc(self.doc), at_once(self.doc), as_one(self.doc):
+            for run in due:
+                run()
 
     def _is_being_drawn(self) -> bool:
         """Return whether a browser has asked for the document and not drawn it yet: changes would cross its drawing."""
@@ -110,7 +123,7 @@ class Session:
         """End the session: nothing more reaches the document."""
         self.closed = True
         self.cancel("")
-        self._late = []
+        self._due = []
 
     def _finished(self, name: str, task: asyncio.Task) -> None:
         if self._tasks.get(name) is task:

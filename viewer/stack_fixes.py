@@ -183,6 +183,24 @@ def at_once(doc: Document) -> Iterator[None]:
         register.pop(doc, None)
 
 
+@contextmanager
+def as_one(doc: Document) -> Iterator[None]:
+    """Bokeh 3.9 walks all models of a document after each change of one; here once, before the browser is told.
+
+    For callbacks that hold the document's lock. `panel.io.hold(freeze=True)` tells the browser first: models that are
+    not known to the document yet would be sent again with the next change.
+    """
+    if doc.callbacks.hold_value is not None:
+        yield
+        return
+    doc.hold("combine")
+    try:
+        with doc.models.freeze():
+            yield
+    finally:
+        doc.unhold()
+
+
 def forget_callbacks(view: object) -> None:
     """Panel 1.9: its register keeps for ever what a JS callback names; the page has the script by now."""
     Callback.registry.pop(view, None)

@@ -1,0 +1,47 @@
+"""What several panels want to show at once reaches the document in one go, and each hears of its own fault alone."""
+
+import asyncio
+
+import pytest
+from bokeh.document import Document
+from bokeh.models import Column, Div
+
+from energy_pipeline.settings import Settings
+from viewer.selection import Selection
+from viewer.session import Session
+from viewer.store import Store
+
+
+def test_changes_that_wait_together_gather_the_models_once_and_a_fault_reaches_only_who_awaits_it(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doc, page = Document(), Column(children=[Column(), Column(), Column()])
+    doc.add_root(page)
+    gathered, told = [], []
+    walk = doc.models.recompute
+    monkeypatch.setattr(doc.models, "recompute", lambda: (gathered.append(len(told)), walk()))
+    doc.on_change(told.append)
+    session = Session(store, settings, Selection(), doc)
+
+    def show(panel: int) -> int:
+        if panel == 1:
+            raise ZeroDivisionError
+        text = Div(text="new")
+        page.children[panel].children = [text]
+        text.text = f"panel {panel}"  # a later change of what the browser does not know yet
+        return panel
+
+    async def fill() -> list[object]:
+        waiting = [asyncio.ensure_future(session.apply(lambda panel=panel: show(panel))) for panel in range(3)]
+        await asyncio.sleep(0)
+        for due in doc.session_callbacks:
+            due.callback()
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    told.clear()
+    outcomes = asyncio.run(fill())
+    assert [outcomes[0], type(outcomes[1]), outcomes[2]] == [0, ZeroDivisionError, 2]
+    changes = [event for event in told if getattr(event, "attr", None) == "children"]
+    assert [event.new[0].text for event in changes] == ["panel 0", "panel 2"]
+    assert gathered == [told.index(changes[0])]
+    assert {"panel 0", "panel 2"} <= {model.text for model in doc.models if isinstance(model, Div)}
