@@ -1,7 +1,8 @@
 """Cures for faults of the stack, each with the version in which it was seen. Nothing else patches a library.
 
 Seen in panel 1.9, panel-material-ui 0.16, bokeh-fastapi 0.1.8. Each cure checks that what it changes is still there and
-does nothing otherwise. `apply_once` is called when the server is composed, never at import.
+does nothing otherwise. `apply_once` is called when the server is composed, never at import; a cure that is longer
+stands by itself in `model_walk.py`.
 """
 
 import warnings
@@ -21,6 +22,7 @@ from panel.io.state import state
 from panel.links import Callback
 
 from viewer.connection import SESSION_ENDED
+from viewer.model_walk import quicken
 
 _BACK_JS = """
 const here = () => window.location.pathname + window.location.search + window.location.hash
@@ -54,7 +56,7 @@ _done: list[str] = []
 def apply_once() -> list[str]:
     """Apply the cures that concern the whole process and return their names."""
     if not _done:
-        cures = (_free_lost_sessions(), _drop_late_messages(), _clean_busy_outside_sessions())
+        cures = (_free_lost_sessions(), _drop_late_messages(), _clean_busy_outside_sessions(), quicken())
         _done.extend(name for name in cures if name)
         # Panel 1.9 sends a component's `stylesheets` back with models that the server holds already; nothing is lost.
         warnings.filterwarnings("ignore", message="reference already known", category=BokehUserWarning)
