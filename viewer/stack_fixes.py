@@ -2,7 +2,7 @@
 
 Seen in panel 1.9, panel-material-ui 0.16, bokeh-fastapi 0.1.8. Each cure checks that what it changes is still there and
 does nothing otherwise. `apply_once` is called when the server is composed, never at import; a cure that is longer
-stands by itself in `model_walk.py`.
+stands by itself in `model_defaults.py`.
 """
 
 import warnings
@@ -17,12 +17,13 @@ from bokeh.models import CustomJS
 from bokeh.protocol.exceptions import ProtocolError
 from bokeh.util.token import get_session_id
 from bokeh.util.warnings import BokehUserWarning
+from panel.io.resources import Resources
 from panel.io.state import _state as State  # noqa: N812 - the class of `state`
 from panel.io.state import state
 from panel.links import Callback
 
 from viewer.connection import SESSION_ENDED
-from viewer.model_walk import quicken
+from viewer.model_defaults import quicken_walk, remember_defaults
 
 _BACK_JS = """
 const here = () => window.location.pathname + window.location.search + window.location.hash
@@ -56,7 +57,10 @@ _done: list[str] = []
 def apply_once() -> list[str]:
     """Apply the cures that concern the whole process and return their names."""
     if not _done:
-        cures = (_free_lost_sessions(), _drop_late_messages(), _clean_busy_outside_sessions(), quicken())
+        cures = (
+            _free_lost_sessions(), _drop_late_messages(), _clean_busy_outside_sessions(), _remember_resources(),
+            remember_defaults(), quicken_walk(),
+        )  # fmt: skip
         _done.extend(name for name in cures if name)
         # Panel 1.9 sends a component's `stylesheets` back with models that the server holds already; nothing is lost.
         warnings.filterwarnings("ignore", message="reference already known", category=BokehUserWarning)
@@ -137,6 +141,26 @@ def _clean_busy_outside_sessions() -> str:
     schedule._cured = True
     State._schedule_busy_cleanup = schedule
     return "panel.io.state._state._schedule_busy_cleanup"
+
+
+def _remember_resources() -> str:
+    """Panel 1.9: each page looks for the files of all components on the disk anew, before the browser gets a word."""
+    original = getattr(Resources, "extra_resources", None)
+    if original is None or getattr(original, "_cured", False):
+        return ""
+    found: dict[tuple[object, ...], list[str]] = {}
+
+    def extra_resources(self: Resources, resources: list[str], resource_type: str) -> None:
+        known = getattr(state, "_extensions", None)
+        key = (resource_type, self.mode, state.rel_path, None if known is None else frozenset(known))
+        if key not in found:
+            original(self, files := [], resource_type)
+            found[key] = files
+        resources.extend(file for file in found[key] if file not in resources)
+
+    extra_resources._cured = True
+    Resources.extra_resources = extra_resources
+    return "panel.io.resources.Resources.extra_resources"
 
 
 def follow_back_button(doc: Document) -> None:

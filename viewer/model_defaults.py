@@ -1,7 +1,8 @@
-"""A quicker walk over the models of a document, which Bokeh 3.9 takes anew after each change of one.
+"""Defaults of Bokeh's models, known by class: two of Bokeh's inner ways become quicker and give the same.
 
-Each step asks every property that could hold a model for its value; most were never set, and computing their default
-(no model, the same for all of a class) takes most of the time of the walk. Here such defaults are known by class.
+Bokeh 3.9 computes the default of a property anew each time it is asked for, and asks for hundreds per picture: while a
+model is made, when it is written for the browser, and in the walk over all models of a document that follows each
+change of one. Most defaults are a plain value, the same for all models of a class: these are computed once.
 Nothing is changed where Bokeh is not built as this needs it. Next: `stack_fixes.py`, which applies this.
 """
 
@@ -10,6 +11,7 @@ from functools import cache, wraps
 from importlib import import_module
 from typing import Any
 
+from bokeh.core.has_props import HasProps
 from bokeh.core.property.descriptors import PropertyDescriptor
 from bokeh.model import Model
 from bokeh.models import Div
@@ -17,14 +19,34 @@ from bokeh.models import Div
 NEEDED = ("visit_immediate_value_references", "visit_value_and_its_immediate_references")
 KEPT = {"_property_values", "_unstable_default_values"}
 Visitor = Callable[[Model], None]
-PLAIN = "plain"  # no model, and the same for all of the class
+PLAIN = "plain"  # a plain value, the same for all of the class
 STORED = "stored"  # made when it is first asked for, and kept in the model
 ELSEWHERE = "elsewhere"  # only the property itself knows its value
 _SIMPLE = (str, int, float, bool, type(None))
+_OTHER = object()
 
 
-def quicken() -> str:
-    """Replace the step of the walk and return its name, an empty text where Bokeh has none or another one."""
+def remember_defaults() -> str:
+    """Compute plain defaults once per class; return the name of what is replaced, an empty text where nothing is."""
+    original = getattr(PropertyDescriptor, "_get_default", None)
+    if original is None or hasattr(original, "__wrapped__") or KEPT - vars(Div()).keys():
+        return ""
+
+    @wraps(original)
+    def get_default(self: PropertyDescriptor, obj: HasProps) -> Any:
+        themed = obj.themed_values()
+        if not themed or self.name not in themed:
+            default = _plain_default(type(obj), self)
+            if default is not _OTHER:
+                return default
+        return original(self, obj)
+
+    PropertyDescriptor._get_default = get_default
+    return "bokeh.core.property.descriptors.PropertyDescriptor._get_default"
+
+
+def quicken_walk() -> str:
+    """Ask only for what may be a model in the walk; return the name of what is replaced, else an empty text."""
     util = import_module("bokeh.model.util")
     original, visit_value = (getattr(util, name, None) for name in NEEDED)
     if None in (original, visit_value) or hasattr(original, "__wrapped__") or KEPT - vars(Div()).keys():
@@ -58,14 +80,20 @@ def quicken() -> str:
 @cache
 def _asked(cls: type[Model]) -> list[tuple[str, str]]:
     """Return the properties of a class that could hold a model, and what is known of the default of each."""
-    return [(name, _default(cls, name)) for name in cls.properties_with_refs()]
+    return [(name, _default(cls, cls.lookup(name))) for name in cls.properties_with_refs()]
 
 
-def _default(cls: type[Model], name: str) -> str:
-    descriptor = cls.lookup(name)
+def _default(cls: type[Model], descriptor: PropertyDescriptor) -> str:
     kind = type(descriptor)
     if kind._get is not PropertyDescriptor._get or kind.__get__ is not PropertyDescriptor.__get__:
         return ELSEWHERE
+    return STORED if _plain_default(cls, descriptor) is _OTHER else PLAIN
+
+
+@cache
+def _plain_default(cls: type[HasProps], descriptor: PropertyDescriptor) -> Any:
+    """Return the default of a property without a theme, `_OTHER` where it is made for each model or may be changed."""
     if descriptor.has_unstable_default(cls):
-        return STORED
-    return PLAIN if isinstance(descriptor.class_default(cls, no_eval=True), _SIMPLE) else STORED
+        return _OTHER
+    default = descriptor.class_default(cls, no_eval=True)
+    return default if isinstance(default, _SIMPLE) else _OTHER

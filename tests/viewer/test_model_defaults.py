@@ -1,8 +1,9 @@
-"""The quick walk over a document's models finds what Bokeh's own finds, on every page and wherever a model can hide."""
+"""What the viewer knows of Bokeh's models by class is what Bokeh itself finds, on every page and for every property."""
 
 import gc
 
 import pytest
+from bokeh.core.property.descriptors import AliasPropertyDescriptor, PropertyDescriptor, UnsetValueError
 from bokeh.document import Document
 from bokeh.model import Model
 from bokeh.model import util as bokeh_util
@@ -25,6 +26,34 @@ def ways(root: Model, monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], set[st
     with monkeypatch.context() as patch:
         patch.setattr(bokeh_util, "visit_immediate_value_references", quick.__wrapped__)
         return found, {model.id for model in root.references()}
+
+
+@pytest.mark.parametrize("theme", [{}, {"visible": False, "name": "of the theme"}])
+def test_every_property_of_every_kind_of_model_has_the_same_default_with_and_without_a_theme(theme: dict) -> None:
+    apply_once()
+    quick, compared = PropertyDescriptor._get_default, 0
+    for cls in set(Model.model_class_reverse_map.values()):
+        try:
+            model = cls()
+        except (TypeError, ValueError, AttributeError):  # abstract, or not to be made without arguments
+            continue
+        model.apply_theme({name: value for name, value in theme.items() if name in cls.properties()})
+        for name in cls.properties():
+            descriptor = cls.lookup(name)
+            if name in model._property_values or isinstance(descriptor, AliasPropertyDescriptor):
+                continue
+            own, known = (_asked(way, descriptor, model) for way in (quick.__wrapped__, quick))
+            same = own is known or repr(own) == repr(known)
+            assert same, (cls, name, own, known)
+            compared += 1
+    assert compared > 5_000
+
+
+def _asked(way: object, descriptor: PropertyDescriptor, model: Model) -> object:
+    try:
+        return way(descriptor, model)
+    except UnsetValueError as error:
+        return str(error)
 
 
 def test_every_page_has_the_same_models_by_both_ways(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
