@@ -223,9 +223,7 @@ def context(playwright: object, tmp_path_factory: pytest.TempPathFactory) -> Ite
     made = playwright.chromium.launch_persistent_context(
         tmp_path_factory.mktemp("chromium"), executable_path=chromium_path(),
         # No page of these tests needs WebGL; emulating it would cost a core.
-        args=["--no-sandbox", "--disable-gpu", "--disable-background-networking",
-              # One thread less to hand every frame to: a fifth of the time of these tests.
-              "--disable-threaded-compositing"],
+        args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         viewport={"width": 1400, "height": 1500}, accept_downloads=True,
         reduced_motion="reduce",  # else every waiting panel's shimmer is drawn by the processor that it waits for
     )
