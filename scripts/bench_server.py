@@ -64,17 +64,29 @@ def make_lake(folder: Path, days: int) -> Path:
 
 @contextmanager
 def serving(settings: Path, log_level: str = "warning") -> Iterator[Running]:
-    """Run a server for a settings file as long as the block lasts.
+    """Run a viewer for a settings file as long as the block lasts.
 
     Raises:
         RuntimeError: the server ended or did not answer within `START_S`.
     """
+    program = ["-m", "energy_pipeline.cli", "view", "--log-level", log_level, "--port"]
+    with _running(program, os.environ | {"ENERGY_SETTINGS": str(settings)}) as server:
+        yield server
+
+
+@contextmanager
+def serving_floor() -> Iterator[Running]:
+    """Run the server of the emptiest page (`bench_floor.py`) as long as the block lasts; raises as `serving` does."""
+    with _running([str(Path(__file__).with_name("bench_floor.py"))], dict(os.environ)) as server:
+        yield server
+
+
+@contextmanager
+def _running(program: list[str], environ: dict[str, str]) -> Iterator[Running]:
     port = _free_port()
-    command = [sys.executable, "-m", "energy_pipeline.cli", "view", "--port", str(port), "--log-level", log_level]
-    environ = os.environ | {"ENERGY_SETTINGS": str(settings)}
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
         process = subprocess.Popen(  # noqa: S603 - our own program
-            command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=log
+            [sys.executable, *program, str(port)], cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=log
         )
         try:
             _wait(process, port)

@@ -5,7 +5,8 @@
 
 The browser is Debian's Chromium on the same machine, with a profile as a user has one, its cache warm. A page counts
 as shown when its first picture (of the overview: its first line of a device) is on the screen, a tab when its first
-picture stands, nothing loads above it and the browser has painted it. The answer to a zoom is measured twice, without
+picture stands, nothing loads above it and the browser has painted it. Beside the first page, in turn with it, the
+emptiest page of the same libraries is opened (`bench_floor.py`): the machine's speed changes, the ratio hardly. The answer to a zoom is measured twice, without
 the pause in which the viewer waits for the wheel to rest: in the server, as its log tells it, and in the browser, from
 its last message to the arrival of the data, which waits for the drawing on the same processors. Writes
 bench-results/viewer.json.
@@ -24,7 +25,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench_server import Running, make_lake, serving
+from bench_server import Running, make_lake, serving, serving_floor
 from browser import CHROMIUM, chromium_path
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, sync_playwright
 
@@ -71,14 +72,26 @@ def settled(page: Page) -> None:
     page.wait_for_timeout(500)
 
 
+def opened(context: BrowserContext, root: str, query: str, sign: str) -> float:
+    """Return how long a page took in a new tab of the browser [ms]."""
+    page = context.new_page()
+    spent = shown_ms(page, f"{root}/{query}", sign)
+    page.close()
+    return spent
+
+
 def pages(context: BrowserContext, root: str, query: str, sign: str, times: int) -> list[float]:
-    """Return how long a page took, in a new tab of the browser each time; the first fills the caches."""
-    found = []
-    for _ in range(times + 1):
-        page = context.new_page()
-        found.append(shown_ms(page, f"{root}/{query}", sign))
-        page.close()
-    return found[1:]
+    """Return how long each opening of a page took [ms]; one before them fills the caches."""
+    return [opened(context, root, query, sign) for _ in range(times + 1)][1:]
+
+
+def beside_the_floor(context: BrowserContext, root: str, times: int) -> tuple[list[float], list[float]]:
+    """Return how long the emptiest page and the viewer's first page took, opened in turn [ms]."""
+    with serving_floor() as floor:
+        turns = [
+            (opened(context, floor.root, "", PICTURE), opened(context, root, "", LINE)) for _ in range(times + 1)
+        ]
+    return [of_floor for of_floor, _ in turns[1:]], [of_page for _, of_page in turns[1:]]
 
 
 def tab_changes(context: BrowserContext, root: str, rounds: int) -> tuple[dict[str, list[float]], list[float]]:
@@ -185,7 +198,9 @@ def figures(values: list[float]) -> dict[str, float]:
 def time_pages(context: BrowserContext, server: Running, times: int, note: Callable[[str, list[float]], None]) -> None:
     """Measure pages, tabs and zoom and note the times of each."""
     root = server.root
-    note("first_page", pages(context, root, "", LINE, times))
+    floor, first = beside_the_floor(context, root, times)
+    note("floor", floor)
+    note("first_page", first)
     note("single_meter", pages(context, root, f"?page=meter&device={METER}&range=30d", PICTURE, times))
     note("bess", pages(context, root, f"?page=bess&device={SYSTEM}", PICTURE, times))
     note("packpulse", pages(context, root, f"?page=packpulse&device={SYSTEM}", PICTURE, times))

@@ -10,7 +10,7 @@ Sources: Newey and West 1987 (Econometrica 55:703); Sen 1968 (J. Am. Stat. Assoc
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+import scipy
 
 from energy_pipeline.compute import student_t
 from energy_pipeline.compute.battery_series import Float, Int
@@ -152,7 +152,7 @@ def theil_sen(years: Float, level: Int, y: Float) -> tuple[Float, Float, Float, 
     low = np.clip(np.floor((slopes.shape[1] - reach) / 2), 0, last).astype(np.int64)
     high = np.clip(np.ceil((slopes.shape[1] + reach) / 2), 0, last).astype(np.int64)
     row = np.arange(len(y))
-    return sen, slopes[row, low], slopes[row, high], 2.0 * special.ndtr(-np.abs(z))
+    return sen, slopes[row, low], slopes[row, high], 2.0 * scipy.special.ndtr(-np.abs(z))
 
 
 def hamed_rao_factor(when: Float, group: Int, medians: Float, sen: Float) -> Float:

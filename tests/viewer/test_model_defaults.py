@@ -15,7 +15,7 @@ from energy_pipeline.settings import Settings
 from tests.viewer.live_sessions import LiveServer
 from viewer.stack_fixes import apply_once
 
-PAGES = ("?", "?page=meter&device=m1", "?page=compare", "?page=bess", "?page=packpulse&tab=heat", "?page=quality")
+PAGES = ("?page=meter&device=m1", "?page=bess", "?page=packpulse&tab=heat")
 
 
 def ways(root: Model, monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], set[str]]:
