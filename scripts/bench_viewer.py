@@ -5,11 +5,11 @@
 
 The browser is Debian's Chromium on the same machine, with a profile as a user has one, its cache warm. A page counts
 as shown when its first picture (of the overview: its first line of a device) is on the screen, a tab when its first
-picture stands, nothing loads above it and the browser has painted it. Beside the first page, in turn with it, the
-emptiest page of the same libraries is opened (`bench_floor.py`): the machine's speed changes, the ratio hardly. The answer to a zoom is measured twice, without
-the pause in which the viewer waits for the wheel to rest: in the server, as its log tells it, and in the browser, from
-its last message to the arrival of the data, which waits for the drawing on the same processors. Writes
-bench-results/viewer.json.
+picture stands, nothing loads above it and the browser has painted it. In turn with the first page the emptiest page of
+the same libraries is opened (`bench_floor.py`): the machine's speed changes, the ratio of the two hardly. The answer to
+a zoom is measured twice, without the pause in which the viewer waits for the wheel to rest: in the server, as its log
+tells it, and in the browser, from its last message to the arrival of the data, which waits for the drawing on the same
+processors. Writes bench-results/viewer.json.
 Next: `bench_server.py`.
 """
 
