@@ -11,6 +11,7 @@ Next: `shell.py` (the frame around the pages) and `pages/`.
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ from viewer.texts import Texts
 
 T = TypeVar("T")
 CHART_POINTS = 1600
+TOGETHER_S = 0.03
 log = logging.getLogger(__name__)
 
 
@@ -88,14 +90,20 @@ class Session:
             self.doc.add_next_tick_callback(self._run_due)
 
     def _run_due(self) -> None:
-        """Run what is due, all in one: Bokeh gathers the models of the whole document after each change by itself."""
+        """Run what is due, together as far as it is quick: Bokeh walks over the whole document after each change.
+
+        What takes long is sent before the next begins, so that the first picture waits for no other.
+        """
         self._awake = False
         if self._is_being_drawn():
             return  # `drawn` comes back to it
-        due, self._due = self._due, []
+        until = time.monotonic() + TOGETHER_S
         with set_curdoc(self.doc), at_once(self.doc), as_one(self.doc):
-            for run in due:
-                run()
+            while self._due:
+                self._due.pop(0)()
+                if time.monotonic() > until:
+                    break
+        self._wake()
 
     def _is_being_drawn(self) -> bool:
         """Return whether a browser has asked for the document and not drawn it yet: changes would cross its drawing."""

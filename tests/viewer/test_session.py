@@ -7,9 +7,16 @@ from bokeh.document import Document
 from bokeh.models import Column, Div
 
 from energy_pipeline.settings import Settings
+from viewer import session as waiting_room
 from viewer.selection import Selection
 from viewer.session import Session
 from viewer.store import Store
+
+
+def due(doc: Document) -> None:
+    """Run what the document's next tick would."""
+    for callback in doc.session_callbacks:
+        callback.callback()
 
 
 def test_changes_that_wait_together_gather_the_models_once_and_a_fault_reaches_only_who_awaits_it(
@@ -22,6 +29,7 @@ def test_changes_that_wait_together_gather_the_models_once_and_a_fault_reaches_o
     monkeypatch.setattr(doc.models, "recompute", lambda: (gathered.append(len(told)), walk()))
     doc.on_change(told.append)
     session = Session(store, settings, Selection(), doc)
+    monkeypatch.setattr(waiting_room, "TOGETHER_S", 60)
 
     def show(panel: int) -> int:
         if panel == 1:
@@ -34,8 +42,7 @@ def test_changes_that_wait_together_gather_the_models_once_and_a_fault_reaches_o
     async def fill() -> list[object]:
         waiting = [asyncio.ensure_future(session.apply(lambda panel=panel: show(panel))) for panel in range(3)]
         await asyncio.sleep(0)
-        for due in doc.session_callbacks:
-            due.callback()
+        due(doc)
         return await asyncio.gather(*waiting, return_exceptions=True)
 
     told.clear()
@@ -45,3 +52,28 @@ def test_changes_that_wait_together_gather_the_models_once_and_a_fault_reaches_o
     assert [event.new[0].text for event in changes] == ["panel 0", "panel 2"]
     assert gathered == [told.index(changes[0])]
     assert {"panel 0", "panel 2"} <= {model.text for model in doc.models if isinstance(model, Div)}
+
+
+def test_what_takes_long_reaches_the_browser_before_the_next_begins(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doc, page = Document(), Column(children=[Column(), Column()])
+    doc.add_root(page)
+    told, seen = [], []
+    doc.on_change(told.append)
+    session = Session(store, settings, Selection(), doc)
+    monkeypatch.setattr(waiting_room, "TOGETHER_S", 0)
+
+    def show(panel: int) -> None:
+        seen.append(sum(getattr(event, "attr", None) == "children" for event in told))
+        page.children[panel].children = [Div(text=f"panel {panel}")]
+
+    async def fill() -> None:
+        waiting = [asyncio.ensure_future(session.apply(lambda panel=panel: show(panel))) for panel in range(2)]
+        await asyncio.sleep(0)
+        due(doc)
+        due(doc)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(fill())
+    assert seen == [0, 1]
