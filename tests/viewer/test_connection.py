@@ -59,17 +59,16 @@ def test_a_page_waits_for_its_server_and_comes_back_where_it_was(
 
 @pytest.mark.browser
 def test_a_page_whose_session_ended_before_its_socket_came_loads_again(settings: Settings, context: object) -> None:
-    with LiveServer(settings, lifetime_s=7.0) as server:
+    with LiveServer(settings, lifetime_s=10.0) as server:
         page = context.new_page()
         held: list[object] = []
 
         def late(route: object) -> None:
-            if not held:  # the first page waits for its script until its session is gone
-                held.append(route)
-                time.sleep(9)
+            held.append(route)
+            time.sleep(12)
             route.continue_()
 
-        page.route("**/bokeh.min.js*", late)
+        page.route("**/bokeh.min.js*", late, times=1)  # the first page waits for its script until its session is gone
         try:
             page.goto(f"http://127.0.0.1:{server.port}/?page=quality")
             page.locator(".ep-panel").first.wait_for(state="attached", timeout=60_000)
