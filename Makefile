@@ -62,7 +62,7 @@ bench-viewer: env ## measure the viewer by a real browser on 260 cells × 600 da
 fuzz: env ## 100,000 mutated files through the reader
 	$(BIN)/python -m tests.fuzz.run --count 100000 --seed 1
 
-laws: env ## search for counterexamples to the laws of loading: 1,000 random examples of each and more
+laws: env ## search for counterexamples to the laws of loading: 1,000 random files, and 20 or 30 random devices for each law of a lake
 	HYPOTHESIS_PROFILE=hunt $(BIN)/python -m pytest -q --hypothesis-show-statistics tests/loading/test_reading_laws.py tests/loading/test_laws.py $(ARGS)
 
 score: env ## how good the verdicts are, on simulated plants with known truth
