@@ -11,10 +11,10 @@ ROWS = pl.DataFrame(
 FIELDS = [Field("kwh", "kWh", "number", 1), Field("share", "%", "percent", 0), Field("path", "Datei", width=20)]
 
 
-def test_no_zero_has_a_sign_and_what_is_unknown_stays_empty_while_the_download_keeps_every_digit() -> None:
+def test_small_numbers_keep_value_and_sign_and_what_is_unknown_stays_empty() -> None:
     shown = grid(ROWS, FIELDS, Texts("de"), "rows")[0].value
-    assert [None if v is None else str(v) for v in shown["kwh"]] == ["0.0", "-0.06", None, "3.0"]
-    assert [None if v is None else str(v) for v in shown["share"]] == ["0.0", "50.0", None, "-2.0"]
+    assert [None if v is None else float(v) for v in shown["kwh"]] == [-0.04, -0.06, None, 3.0]
+    assert [None if v is None else float(v) for v in shown["share"]] == [-0.4, 50.0, None, -2.0]
     assert download_frame(ROWS, FIELDS, None)["kWh"].to_list() == [-0.04, -0.06, None, 3.0]
 
 

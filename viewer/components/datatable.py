@@ -144,9 +144,7 @@ def _written(value: object, field: Field, texts: Texts, zone: ZoneInfo | None) -
 
 def _grid_column(values: pl.Series, field: Field, texts: Texts, zone: ZoneInfo | None) -> list:
     if field.kind in {"number", "percent"}:
-        number = values.cast(pl.Float64).fill_nan(None) * (100 if field.kind == "percent" else 1)
-        written_as_zero = (number < 0) & (number > -0.5 / 10 ** _digits(field))  # the browser would write "−0"
-        return number.set(written_as_zero, 0.0).to_list()
+        return (values.cast(pl.Float64).fill_nan(None) * (100 if field.kind == "percent" else 1)).to_list()
     if field.kind in {"date", "month"}:
         return values.cast(pl.Datetime("ms")).to_list()
     if field.kind == "time":
@@ -162,19 +160,16 @@ def _formatter(field: Field, texts: Texts) -> dict | DateFormatter:
         day = "%d.%m.%Y" if texts.lang == "de" else "%Y-%m-%d"
         return DateFormatter(format=day if field.kind == "date" else f"{day} %H:%M:%S", nan_format="–", null_format="–")
     decimal, thousand = texts.separators
+    digits = field.digits if field.digits is not None else 2
     return {
         "type": "money",
         "decimal": decimal,
         "thousand": thousand,
-        "precision": _digits(field),
+        "precision": digits,
         "symbol": " %" if field.kind == "percent" else "",
         "symbolAfter": True,
         "negativeSign": "−",
     }
-
-
-def _digits(field: Field) -> int:
-    return field.digits if field.digits is not None else 2
 
 
 def _download_column(field: Field, zone: ZoneInfo | None) -> pl.Expr:
