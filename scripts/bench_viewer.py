@@ -4,9 +4,10 @@
     .venv/bin/python scripts/bench_viewer.py --lake FOLDER   # keeps the lake there for the next time
 
 The browser is Debian's Chromium on the same machine, with a profile as a user has one, its cache warm. A page counts
-as shown when its first picture (of the overview: its first line of a device) is on the screen, a tab when its first
-picture stands, nothing loads above it and the browser has painted it. In turn with the first page the emptiest page of
-the same libraries is opened (`bench_floor.py`): the machine's speed changes, the ratio of the two hardly. The answer to
+as shown when its first picture (of the overview: its first line of a device) is painted, counted from the start of the
+navigation; a tab when its first picture is painted, counted from the click. A clock in the page tells both
+(`page_clock.js`). In turn with the first page the emptiest page of the same libraries is opened (`bench_floor.py`), and
+a loop of Python is timed before each opening of them: the machine's speed changes from hour to hour. The answer to
 a zoom is measured twice, without the pause in which the viewer waits for the wheel to rest: in the server, as its log
 tells it, and in the browser, from its last message to the arrival of the data, which waits for the drawing on the same
 processors. Writes bench-results/viewer.json.
@@ -31,7 +32,8 @@ from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, sync
 
 OUT = Path("bench-results") / "viewer.json"
 SYSTEM, METER, DAYS = "ZHPESS232A230002", "m1", 600
-PICTURE, LINE, LOADING = ".bk-Canvas canvas", ".dev", ".skeleton:visible"
+PICTURE, LINE, LOADING = "canvas", ".dev", ".skeleton:visible"
+CLOCK = (Path(__file__).with_name("page_clock.js")).read_text(encoding="utf-8")
 TARGETS_MS = {"first_page": 1500, "packpulse": 2000, "tab": 300, "zoom_on_server": 150}
 TABS = {
     "Pack-Trends": "Verlauf je Pack",
@@ -43,7 +45,6 @@ OPEN_TAB = "SAT-Übersicht"
 PAUSE_MS, ANSWER_BYTES, WHEELS, HELD, SESSIONS = 120.0, 600, 40, 5, 50
 FREED_AFTER_S = 45.0
 _ANSWERED = re.compile(r"lod:\S* answered in ([\d.]+) ms")
-_PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _LOG = """
 window.__frames = []
 const Real = window.WebSocket
@@ -56,11 +57,15 @@ window.WebSocket = class extends Real {
 
 
 def shown_ms(page: Page, address: str, sign: str) -> float:
-    """Return the time from asking for an address to its first sign on the screen [ms]."""
-    begun = time.perf_counter()
+    """Return the time from the start of asking for an address to the frame after its first sign is painted [ms]."""
+    page.add_init_script(f"{CLOCK}\npage_clock.sign({json.dumps(sign)})")
     page.goto(address, wait_until="commit")
-    page.locator(sign).first.wait_for(state="visible", timeout=60_000)
-    return 1000 * (time.perf_counter() - begun)
+    return _seen(page, sign)
+
+
+def _seen(page: Page, name: str) -> float:
+    page.wait_for_function("(name) => page_clock.seen[name] !== undefined", arg=name, timeout=60_000, polling=100)
+    return page.evaluate("(name) => page_clock.seen[name]", name)
 
 
 def settled(page: Page) -> None:
@@ -85,13 +90,23 @@ def pages(context: BrowserContext, root: str, query: str, sign: str, times: int)
     return [opened(context, root, query, sign) for _ in range(times + 1)][1:]
 
 
-def beside_the_floor(context: BrowserContext, root: str, times: int) -> tuple[list[float], list[float]]:
-    """Return how long the emptiest page and the viewer's first page took, opened in turn [ms]."""
+def loop_ms() -> float:
+    """Return the processor time of a million turns of a loop of Python, as a measure of the machine [ms]."""
+    begun, total = time.process_time(), 0
+    for i in range(1_000_000):
+        total += i * i
+    return 1000 * (time.process_time() - begun)
+
+
+def beside_the_floor(context: BrowserContext, root: str, times: int) -> dict[str, list[float]]:
+    """Return how long the loop, the emptiest page and the viewer's first page took in turn [ms]."""
+    found: dict[str, list[float]] = {"machine": [], "floor": [], "first_page": []}
     with serving_floor() as floor:
-        turns = [
-            (opened(context, floor.root, "", PICTURE), opened(context, root, "", LINE)) for _ in range(times + 1)
-        ]
-    return [of_floor for of_floor, _ in turns[1:]], [of_page for _, of_page in turns[1:]]
+        for _ in range(times + 1):
+            found["machine"].append(loop_ms())
+            found["floor"].append(opened(context, floor.root, "", PICTURE))
+            found["first_page"].append(opened(context, root, "", LINE))
+    return {name: values[1:] for name, values in found.items()}
 
 
 def tab_changes(context: BrowserContext, root: str, rounds: int) -> tuple[dict[str, list[float]], list[float]]:
@@ -100,19 +115,15 @@ def tab_changes(context: BrowserContext, root: str, rounds: int) -> tuple[dict[s
     The tab that the page opens with is loaded already at its first change.
     """
     page = context.new_page()
-    page.goto(f"{root}/?page=packpulse&device={SYSTEM}")
-    page.locator(PICTURE).first.wait_for(state="visible", timeout=60_000)
+    shown_ms(page, f"{root}/?page=packpulse&device={SYSTEM}", PICTURE)
     settled(page)
     found: dict[str, list[float]] = {name: [] for name in TABS}
     first: list[float] = []
     for turn in range(rounds + 1):
         for name in found:
-            begun = time.perf_counter()
+            page.evaluate("(title) => page_clock.tab(title)", TABS[name])
             page.get_by_role("tab", name=name).click()
-            area = page.locator(".ep-panel").filter(has_text=TABS[name])
-            area.locator(PICTURE).first.wait_for(state="visible", timeout=60_000)
-            page.evaluate(_PAINTED)
-            spent = 1000 * (time.perf_counter() - begun)
+            spent = _seen(page, TABS[name]) - page.evaluate("() => page_clock.clicked")
             settled(page)
             if turn:
                 found[name].append(spent)
@@ -198,9 +209,8 @@ def figures(values: list[float]) -> dict[str, float]:
 def time_pages(context: BrowserContext, server: Running, times: int, note: Callable[[str, list[float]], None]) -> None:
     """Measure pages, tabs and zoom and note the times of each."""
     root = server.root
-    floor, first = beside_the_floor(context, root, times)
-    note("floor", floor)
-    note("first_page", first)
+    for name, values in beside_the_floor(context, root, times).items():
+        note(name, values)
     note("single_meter", pages(context, root, f"?page=meter&device={METER}&range=30d", PICTURE, times))
     note("bess", pages(context, root, f"?page=bess&device={SYSTEM}", PICTURE, times))
     note("packpulse", pages(context, root, f"?page=packpulse&device={SYSTEM}", PICTURE, times))

@@ -21,7 +21,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from energy_pipeline.settings import Settings
 from viewer import stack_fixes
 from viewer.api import add_api
-from viewer.bundle import add_bundle
+from viewer.bundle import add_bundle, early_files
 from viewer.connection import add_way_back
 from viewer.environment import Access
 from viewer.head import Head
@@ -74,7 +74,7 @@ def create_app(
         unused_session_lifetime_milliseconds=round(1000 * session_lifetime_s),
         check_unused_sessions_milliseconds=round(1000 * session_check_s),
     )
-    app.add_middleware(PageDoor, pages=lambda: app.state.pages)
+    app.add_middleware(PageDoor, pages=lambda: app.state.pages, early_files=early_files())
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Head)
     known = (*LOCAL_HOSTS, *hosts, *access.hosts)

@@ -1,10 +1,9 @@
 """One browser session: its store, selection, texts, and how work reaches the document.
 
 Data is read in threads, models are made only inside the document's own callbacks: `apply` brings a function there
-(together with what else waits),
-`spawn` runs a coroutine outside the document's lock and replaces an older one of the same name. A page is built while
-the browser still loads its scripts: what is ready when it asks for the document is part of it, the rest waits until
-the browser has drawn that.
+(together with what else waits), `spawn` runs a coroutine outside the document's lock and replaces an older one of the
+same name. The browser draws the frame of a page first: it is made while the scripts load, the next panels while the
+browser draws (`drawing.py`), and whatever comes later as it comes.
 Next: `shell.py` (the frame around the pages) and `pages/`.
 """
 
@@ -20,6 +19,7 @@ from bokeh.document import Document
 from panel.io.state import set_curdoc
 
 from energy_pipeline.settings import Settings
+from viewer import drawing
 from viewer.catalog import Catalog
 from viewer.selection import Selection
 from viewer.stack_fixes import as_one, at_once
@@ -28,7 +28,7 @@ from viewer.texts import Texts
 
 T = TypeVar("T")
 CHART_POINTS = 1600
-TOGETHER_S = 0.03
+TOGETHER_S, AHEAD_S = 0.03, 0.3
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +41,11 @@ class Session:
         self.closed = False
         self.chart_points = CHART_POINTS  # of a line; the first chart that is drawn says what the screen is worth
         self._tasks: dict[str, asyncio.Task] = {}
-        self._drawn, self._due, self._awake = False, [], False
+        self._due, self._awake = [], False
+        self._frame_first = self._drawn = False
+        self._ahead_s = 0.0
+        self._drawing = drawing.follow(doc)
+        self._drawing.when_begun = self._wake
 
     @property
     def texts(self) -> Texts:
@@ -79,9 +83,14 @@ class Session:
         self._wake()
         return await future
 
+    def frame_first(self) -> None:
+        """Let the browser draw what the document holds by now; what comes later reaches it after that."""
+        self._frame_first = True
+
     def drawn(self) -> None:
         """Note that the browser has drawn the document: what waited for that reaches it now."""
         self._drawn = True
+        self._drawing.end()
         self._wake()
 
     def _wake(self) -> None:
@@ -95,21 +104,35 @@ class Session:
         What takes long is sent before the next begins, so that the first picture waits for no other.
         """
         self._awake = False
-        if self._is_being_drawn():
-            return  # `drawn` comes back to it
-        until = time.monotonic() + TOGETHER_S
+        if not self._may_run():
+            return  # `_wake` comes back when the browser is further
+        begun = time.monotonic()
         with set_curdoc(self.doc), at_once(self.doc), as_one(self.doc):
             while self._due:
                 self._due.pop(0)()
-                if time.monotonic() > until:
+                if time.monotonic() > begun + TOGETHER_S:
                     break
+        if self._drawing.begun:
+            self._ahead_s += time.monotonic() - begun
         self._wake()
 
-    def _is_being_drawn(self) -> bool:
-        """Return whether a browser has asked for the document and not drawn it yet: changes would cross its drawing."""
+    def _may_run(self) -> bool:
+        """Return whether the document may change now.
+
+        Until a browser comes: what belongs to the frame. While it draws that: one share more, which waits at the
+        socket. Then everything.
+        """
+        if self._drawn:
+            return True
+        if self._drawing.begun:
+            return self._ahead_s < AHEAD_S
+        return not self._frame_first and not self._is_connected()
+
+    def _is_connected(self) -> bool:
+        """Return whether a browser has come for the document: it is about to ask for it."""
         context = self.doc.session_context
         session = None if context is None else context.session
-        return not self._drawn and session is not None and session.connection_count > 0
+        return session is not None and session.connection_count > 0
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` in the background; a running one of the same name is cancelled."""

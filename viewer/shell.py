@@ -116,6 +116,8 @@ class Shell:
         self._opened_versions = await self.session.read(self.session.store.versions)
         await self.session.read(page.prepare)
         await self.session.apply(lambda: self._show(page.layout()))
+        if not page.light:
+            self.session.frame_first()
         await page.fill()
 
     def _show(self, content: object) -> None:

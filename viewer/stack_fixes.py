@@ -23,6 +23,7 @@ from panel.io.state import state
 from panel.links import Callback
 
 from viewer.connection import SESSION_ENDED
+from viewer.drawing import wait_at_the_socket
 from viewer.model_defaults import quicken_walk, remember_defaults
 
 _BACK_JS = """
@@ -59,7 +60,7 @@ def apply_once() -> list[str]:
     if not _done:
         cures = (
             _free_lost_sessions(), _drop_late_messages(), _clean_busy_outside_sessions(), _remember_resources(),
-            remember_defaults(), quicken_walk(),
+            _name_fonts_once(), remember_defaults(), quicken_walk(), wait_at_the_socket(),
         )  # fmt: skip
         _done.extend(name for name in cures if name)
         # Panel 1.9 sends a component's `stylesheets` back with models that the server holds already; nothing is lost.
@@ -161,6 +162,23 @@ def _remember_resources() -> str:
     extra_resources._cured = True
     Resources.extra_resources = extra_resources
     return "panel.io.resources.Resources.extra_resources"
+
+
+def _name_fonts_once() -> str:
+    """panel-material-ui 0.16: a second list names Roboto's parts without the letters that each has.
+
+    The browser fetches all of them, one after the other, until it has the last: so long no text is seen, and each has
+    the whole page laid out anew. The bundle's own style sheet names the same fonts with their letters.
+    """
+    base = import_module("panel_material_ui.base")
+    bundle = base.DIST_PATH / "panel-material-ui.bundle.css"
+    if not getattr(base, "FONT_CSS", None) or not bundle.is_file():
+        return ""
+    text = bundle.read_text(encoding="utf-8")
+    if not all(sign in text for sign in ("font-family:Roboto", "font-family:Material Icons", "unicode-range:U+0000")):
+        return ""
+    base.FONT_CSS = []
+    return "panel_material_ui.base.FONT_CSS"
 
 
 def follow_back_button(doc: Document) -> None:

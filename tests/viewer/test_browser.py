@@ -148,6 +148,18 @@ def test_a_phone_shows_the_page_and_not_the_drawer(context: object, viewer: obje
     tab.page.close()
 
 
+def test_a_page_fetches_the_parts_of_its_fonts_whose_letters_it_shows_and_no_others(tab: Tab) -> None:
+    tab.open("?page=packpulse")
+    fonts = tab.page.evaluate(
+        "() => [...document.fonts].filter((f) => f.status === 'loaded').map((f) => [f.family, f.unicodeRange])"
+    )
+    families = {family.strip('"') for family, _ in fonts}
+    assert {"Roboto", "Material Icons"} <= families
+    ranges = {letters for family, letters in fonts if "Roboto" in family}
+    assert any(letters.startswith("U+0-FF") for letters in ranges)
+    assert not [letters for letters in ranges if "U+400-45F" in letters or letters == "U+0-10FFFF"]
+
+
 def test_changes_that_come_together_lay_the_page_out_once_and_a_new_width_reaches_every_picture(tab: Tab) -> None:
     tab.open("?page=meter&device=m1")
     before = tab.page.evaluate(WIDTHS)

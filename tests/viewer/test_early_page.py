@@ -1,4 +1,4 @@
-"""A page is built while the browser loads its scripts; nothing reaches a document that is being drawn."""
+"""The browser draws the frame of a page first; nothing reaches a document that is being drawn."""
 
 import html
 import json
@@ -16,8 +16,8 @@ QUERY, SILENCE_S, FIGURE = "?page=packpulse", 0.8, '"name":"Figure"'
 PANELS = [Texts("de")(f"sat.{key}") for key in ("distribution", "offsets", "packs", "findings", "explained")]
 
 
-def _read_page(server: LiveServer) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/{QUERY}", timeout=30) as answer:
+def _read_page(server: LiveServer, query: str = QUERY) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/{query}", timeout=30) as answer:
         return TOKEN.search(html.unescape(answer.read().decode())).group(1)
 
 
@@ -58,11 +58,23 @@ def test_no_change_crosses_the_drawing_and_none_is_lost(settings: Settings, paus
     assert (document + rest).count(FIGURE) == 2
 
 
-def test_a_page_that_had_time_is_in_the_document(settings: Settings) -> None:
+def test_the_frame_is_drawn_without_its_pictures_however_long_the_page_had_time(settings: Settings) -> None:
     with LiveServer(settings) as server:
         token = _read_page(server)
         time.sleep(4.0)
         with connect(f"ws://127.0.0.1:{server.port}/ws{QUERY}", subprotocols=["bokeh", token], max_size=None) as ws:
+            frame = _document(ws)
+            _send(ws, "PATCH-DOC", {"events": [_READY]})
+            rest = _received(ws, SILENCE_S, 2)
+    assert json.dumps(Texts("de")("tab.heat"))[1:-1] in frame
+    assert [frame.count(FIGURE), rest.count(FIGURE)] == [0, 2]
+
+
+def test_the_overview_comes_whole_with_its_frame(settings: Settings) -> None:
+    with LiveServer(settings) as server:
+        token = _read_page(server, "")
+        time.sleep(4.0)
+        with connect(f"ws://127.0.0.1:{server.port}/ws", subprotocols=["bokeh", token], max_size=None) as ws:
             document = _document(ws)
-    assert document.count(FIGURE) == 2
+    assert "class=&quot;dev" in document
     assert "skeleton&quot;" not in document

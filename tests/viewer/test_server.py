@@ -47,6 +47,15 @@ def test_every_page_is_given_the_script_that_starts_it_sooner_and_where_the_comp
     assert client.get("/" + named.group(1)).status_code == 200
 
 
+def test_the_head_of_a_page_names_what_it_needs_soon_and_that_is_there(client: TestClient) -> None:
+    answer = client.get("/")
+    links = dict(re.findall(r"<([^>]+)>; rel=(\w+)", answer.headers["link"]))
+    assert list(links.values()) == ["modulepreload", "preload", "preload", "preload"]
+    assert {client.get("/" + address).status_code for address in links} == {200}
+    assert "material-icons.css" not in answer.text
+    assert "link" not in client.get("/health").headers
+
+
 def test_a_foreign_host_is_refused(client: TestClient) -> None:
     assert client.get("/health", headers={"host": "evil.example"}).status_code == 400
 

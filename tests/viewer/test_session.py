@@ -7,6 +7,7 @@ from bokeh.document import Document
 from bokeh.models import Column, Div
 
 from energy_pipeline.settings import Settings
+from viewer import drawing
 from viewer import session as waiting_room
 from viewer.selection import Selection
 from viewer.session import Session
@@ -77,3 +78,57 @@ def test_what_takes_long_reaches_the_browser_before_the_next_begins(
 
     asyncio.run(fill())
     assert seen == [0, 1]
+
+
+def test_what_comes_after_the_frame_waits_until_the_browser_has_drawn_it(settings: Settings, store: Store) -> None:
+    doc = Document()
+    session = Session(store, settings, Selection(), doc)
+    ran: list[str] = []
+
+    async def open_page() -> None:
+        frame = asyncio.ensure_future(session.apply(lambda: ran.append("frame")))
+        await asyncio.sleep(0)
+        due(doc)
+        await frame
+        session.frame_first()
+        panel = asyncio.ensure_future(session.apply(lambda: ran.append("panel")))
+        await asyncio.sleep(0)
+        due(doc)
+        assert ran == ["frame"]
+        session.drawn()
+        due(doc)
+        await panel
+
+    asyncio.run(open_page())
+    assert ran == ["frame", "panel"]
+
+
+def test_while_the_browser_draws_a_share_of_what_waits_is_made_and_no_more(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doc = Document()
+    session = Session(store, settings, Selection(), doc)
+    session.frame_first()
+    monkeypatch.setattr(waiting_room, "TOGETHER_S", 0)
+    monkeypatch.setattr(waiting_room, "AHEAD_S", 0)
+    ran: list[int] = []
+
+    async def open_page() -> None:
+        waiting = [asyncio.ensure_future(session.apply(lambda n=n: ran.append(n))) for n in range(3)]
+        await asyncio.sleep(0)
+        drawing.follow(doc).begin()
+        for _ in range(3):
+            due(doc)
+        assert ran == []
+        monkeypatch.setattr(waiting_room, "AHEAD_S", 1e-9)
+        session._wake()
+        for _ in range(3):
+            due(doc)
+        assert ran == [0]
+        session.drawn()
+        for _ in range(3):
+            due(doc)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(open_page())
+    assert ran == [0, 1, 2]

@@ -20,6 +20,8 @@ LISTED = 20
 class Page:
     """Base of the pages. A change of the selection fills again by default."""
 
+    light = False  # so little to draw that it comes with the frame
+
     def __init__(self, session: Session) -> None:
         self.session = session
         self.announce: Callable[[], None] = lambda: None  # shows `notices` anew; the frame puts its own here

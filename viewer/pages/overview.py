@@ -25,6 +25,8 @@ from viewer.texts import Texts
 class Overview(Page):
     """One line per device."""
 
+    light = True
+
     def layout(self) -> pn.viewable.Viewable:
         """Return cards, the table of devices and failed checks."""
         t = self.texts
