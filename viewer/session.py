@@ -21,6 +21,7 @@ from panel.io.state import set_curdoc
 from energy_pipeline.settings import Settings
 from viewer import drawing
 from viewer.catalog import Catalog
+from viewer.quiet import quiet
 from viewer.selection import Selection
 from viewer.stack_fixes import as_one, at_once
 from viewer.store import Store
@@ -59,6 +60,7 @@ class Session:
 
     async def read(self, function: Callable[..., T], *arguments: object) -> T:
         """Run a reading function in a thread."""
+        quiet.asked()
         return await asyncio.to_thread(function, *arguments)
 
     async def apply(self, function: Callable[[], T]) -> T:
@@ -79,6 +81,7 @@ class Session:
 
         if self.closed:
             raise asyncio.CancelledError
+        quiet.asked()
         self._due.append(run)
         self._wake()
         return await future

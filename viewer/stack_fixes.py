@@ -25,6 +25,7 @@ from panel.links import Callback
 from viewer.connection import SESSION_ENDED
 from viewer.drawing import wait_at_the_socket
 from viewer.model_defaults import quicken_walk, remember_defaults
+from viewer.quiet import collect_when_quiet
 
 _BACK_JS = """
 const here = () => window.location.pathname + window.location.search + window.location.hash
@@ -60,7 +61,7 @@ def apply_once() -> list[str]:
     if not _done:
         cures = (
             _free_lost_sessions(), _drop_late_messages(), _clean_busy_outside_sessions(), _remember_resources(),
-            _name_fonts_once(), remember_defaults(), quicken_walk(), wait_at_the_socket(),
+            _name_fonts_once(), collect_when_quiet(), remember_defaults(), quicken_walk(), wait_at_the_socket(),
         )  # fmt: skip
         _done.extend(name for name in cures if name)
         # Panel 1.9 sends a component's `stylesheets` back with models that the server holds already; nothing is lost.

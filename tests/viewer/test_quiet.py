@@ -1,0 +1,41 @@
+"""Garbage is collected while nobody waits, and at last in any case."""
+
+from viewer.quiet import LONGEST_WAIT_S, QUIET_S, Quiet
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_nobody_asked_so_garbage_is_collected_at_once() -> None:
+    assert Quiet(Clock()).may_collect()
+
+
+def test_a_collection_waits_while_somebody_asks() -> None:
+    clock = Clock()
+    quiet = Quiet(clock)
+    quiet.asked()
+    clock.now_s += QUIET_S / 2
+    assert not quiet.may_collect()
+    clock.now_s += QUIET_S / 2
+    assert quiet.may_collect()
+
+
+def test_it_does_not_wait_for_ever_and_the_next_one_waits_anew() -> None:
+    clock = Clock()
+    quiet = Quiet(clock)
+    waited_s = []
+    for _ in range(2):
+        begun_s = clock.now_s
+        quiet.asked()
+        while not quiet.may_collect():
+            clock.now_s += QUIET_S / 2
+            quiet.asked()
+        waited_s.append(clock.now_s - begun_s)
+    assert all(LONGEST_WAIT_S <= waited < LONGEST_WAIT_S + QUIET_S for waited in waited_s), waited_s
