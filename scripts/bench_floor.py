@@ -1,6 +1,7 @@
 """The emptiest page of the libraries that the viewer stands on: its frame and one picture, served as the viewer is.
 
-`bench_viewer.py` opens it beside the viewer's pages: what this takes, no page on these libraries can save.
+`bench_viewer.py` opens it beside the viewer's pages: what a page on these libraries takes as they come, without the
+cures of `viewer/stack_fixes.py` and `viewer/bundle.js`.
 """
 
 import sys

@@ -45,10 +45,13 @@ class Drawing:
         return True
 
     async def _send(self) -> None:
-        while self._waiting:
-            send, message = self._waiting.pop(0)
-            await send(message)
-        self.begun = self.done = True
+        try:
+            while self._waiting:
+                send, message = self._waiting.pop(0)
+                await send(message)
+        finally:  # a socket that breaks takes its messages along; nothing waits for it
+            self._waiting.clear()
+            self.begun = self.done = True
 
 
 _followed: WeakKeyDictionary[Document, ref[Drawing]] = WeakKeyDictionary()  # weak too: who waits knows the document
