@@ -8,11 +8,12 @@ parts of each by themselves, so that those of two can mix. Next: `session.py`, w
 
 import asyncio
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 from bokeh.document import Document
+
+from viewer.cure import SOCKET, replace
 
 CHANGE, DOCUMENT = "PATCH-DOC", "PULL-DOC-REPLY"
 
@@ -72,32 +73,26 @@ def _drawing_of(doc: Document) -> Drawing | None:
 
 
 def wait_at_the_socket() -> str:
-    """Have every socket of bokeh-fastapi do so; return what was changed, nothing where it is not as in 0.1."""
-    try:
-        handler = import_module("bokeh_fastapi.handler").WSHandler
-    except ModuleNotFoundError:
-        return ""
-    original = getattr(handler, "send_message", None)
-    if original is None or getattr(original, "_cured", False):
-        return ""
+    """Have every socket of bokeh-fastapi do so; return what was replaced."""
 
-    async def send_now(self: Any, message: Any) -> int:
-        turn = self.__dict__.setdefault("_turn", asyncio.Lock())
-        async with turn:
-            return await original(self, message)
+    def cure(original: Any) -> Any:
+        async def send_now(self: Any, message: Any) -> int:
+            turn = self.__dict__.setdefault("_turn", asyncio.Lock())
+            async with turn:
+                return await original(self, message)
 
-    async def send_message(self: Any, message: Any) -> int:
-        session = getattr(getattr(self, "connection", None), "_session", None)
-        drawing = None if session is None else _drawing_of(session.document)
-        if drawing is None:
-            return await send_now(self, message)
-        if drawing.keeps(lambda kept: send_now(self, kept), message):
-            return 0
-        sent = await send_now(self, message)
-        if message.msgtype == DOCUMENT:
-            drawing.begin()
-        return sent
+        async def send_message(self: Any, message: Any) -> int:
+            session = getattr(getattr(self, "connection", None), "_session", None)
+            drawing = None if session is None else _drawing_of(session.document)
+            if drawing is None:
+                return await send_now(self, message)
+            if drawing.keeps(lambda kept: send_now(self, kept), message):
+                return 0
+            sent = await send_now(self, message)
+            if message.msgtype == DOCUMENT:
+                drawing.begin()
+            return sent
 
-    send_message._cured = True
-    handler.send_message = send_message
-    return "bokeh_fastapi.handler.WSHandler.send_message"
+        return send_message
+
+    return replace(f"{SOCKET}.send_message", cure)

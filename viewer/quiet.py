@@ -7,9 +7,10 @@ nobody has asked for anything for a moment, and not for ever. Next: `session.py`
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from importlib import import_module
 
 from panel.io.state import state
+
+from viewer.cure import replace
 
 QUIET_S, LONGEST_WAIT_S = 0.4, 30.0
 
@@ -40,19 +41,16 @@ quiet = Quiet()
 
 
 def collect_when_quiet() -> str:
-    """Put off Panel's collections so; return what was changed, nothing where it is not as in 1.9."""
-    module = import_module("panel.io.document")
-    original = getattr(module, "_garbage_collect", None)
-    if original is None or getattr(original, "_cured", False):
-        return ""
+    """Put off Panel's collections so; return what was replaced."""
 
-    def collect() -> None:
-        if quiet.may_collect():
-            original()
-            return
-        later = datetime.now() + timedelta(seconds=QUIET_S)  # noqa: DTZ005 - panel's clock is the local one
-        state.schedule_task("gc.collect", collect, at=later)
+    def cure(original: Callable[[], None]) -> Callable[[], None]:
+        def collect() -> None:
+            if quiet.may_collect():
+                original()
+                return
+            later = datetime.now() + timedelta(seconds=QUIET_S)  # noqa: DTZ005 - panel's clock is the local one
+            state.schedule_task("gc.collect", collect, at=later)
 
-    collect._cured = True
-    module._garbage_collect = collect
-    return "panel.io.document._garbage_collect"
+        return collect
+
+    return replace("panel.io.document:_garbage_collect", cure)

@@ -1,8 +1,8 @@
 """Cures for faults of the stack, each with the version in which it was seen. Nothing else patches a library.
 
 Seen in panel 1.9, panel-material-ui 0.16, bokeh-fastapi 0.1.8. Each cure checks that what it changes is still there and
-does nothing otherwise. `apply_once` is called when the server is composed, never at import; a cure that is longer
-stands by itself in `model_defaults.py`.
+does nothing otherwise. `apply_once` is called when the server is composed, never at import; cures that are longer stand
+by themselves in `model_defaults.py`, `drawing.py` and `quiet.py`.
 """
 
 import warnings
@@ -17,12 +17,11 @@ from bokeh.models import CustomJS
 from bokeh.protocol.exceptions import ProtocolError
 from bokeh.util.token import get_session_id
 from bokeh.util.warnings import BokehUserWarning
-from panel.io.resources import Resources
-from panel.io.state import _state as State  # noqa: N812 - the class of `state`
 from panel.io.state import state
 from panel.links import Callback
 
 from viewer.connection import SESSION_ENDED
+from viewer.cure import SOCKET, replace
 from viewer.drawing import wait_at_the_socket
 from viewer.model_defaults import quicken_walk, remember_defaults
 from viewer.quiet import collect_when_quiet
@@ -75,28 +74,22 @@ def _free_lost_sessions() -> str:
     A socket that asks for a session that has ended gets a new one, which fails with Panel 1.9 (its request has no
     protocol) and would not fit the page: it is closed, and the page loads again (`connection.py`).
     """
-    try:
-        handler = import_module("bokeh_fastapi.handler").WSHandler
-    except ModuleNotFoundError:
-        return ""
-    original = getattr(handler, "ws_connect", None)
-    if original is None or getattr(original, "_cured", False):
-        return ""
 
-    async def ws_connect(self: Any, websocket: Any) -> None:
-        if not _session_lives(self, websocket):
-            await websocket.accept("bokeh")
-            await websocket.close(SESSION_ENDED, "the session has ended; load the page again")
-            return
-        try:
-            await original(self, websocket)
-        finally:
-            if self.connection is not None:
-                self.application.client_lost(self.connection)
+    def cure(original: Any) -> Any:
+        async def ws_connect(self: Any, websocket: Any) -> None:
+            if not _session_lives(self, websocket):
+                await websocket.accept("bokeh")
+                await websocket.close(SESSION_ENDED, "the session has ended; load the page again")
+                return
+            try:
+                await original(self, websocket)
+            finally:
+                if self.connection is not None:
+                    self.application.client_lost(self.connection)
 
-    ws_connect._cured = True
-    handler.ws_connect = ws_connect
-    return "bokeh_fastapi.handler.WSHandler.ws_connect"
+        return ws_connect
+
+    return replace(f"{SOCKET}.ws_connect", cure)
 
 
 def _session_lives(handler: Any, websocket: Any) -> bool:
@@ -113,56 +106,46 @@ def _session_lives(handler: Any, websocket: Any) -> bool:
 
 def _drop_late_messages() -> str:
     """bokeh-fastapi 0.1: what a closed page had still sent is handled without a session, an error in the log each."""
-    try:
-        handler = import_module("bokeh_fastapi.handler").WSHandler
-    except ModuleNotFoundError:
-        return ""
-    original = getattr(handler, "_handle", None)
-    if original is None or getattr(original, "_cured", False):
-        return ""
 
-    async def _handle(self: Any, message: Any) -> Any:
-        if getattr(self.connection, "_session", None) is None:
-            return None
-        return await original(self, message)
+    def cure(original: Any) -> Any:
+        async def _handle(self: Any, message: Any) -> Any:
+            if getattr(self.connection, "_session", None) is None:
+                return None
+            return await original(self, message)
 
-    _handle._cured = True
-    handler._handle = _handle
-    return "bokeh_fastapi.handler.WSHandler._handle"
+        return _handle
+
+    return replace(f"{SOCKET}._handle", cure)
 
 
 def _clean_busy_outside_sessions() -> str:
     """Panel 1.9: the task that clears the busy flag runs in the context of the first session and holds its document."""
-    original = getattr(State, "_schedule_busy_cleanup", None)
-    if original is None or getattr(original, "_cured", False):
-        return ""
 
-    def schedule(self: State) -> None:
-        Context().run(original, self)
+    def cure(original: Any) -> Any:
+        def schedule(self: Any) -> None:
+            Context().run(original, self)
 
-    schedule._cured = True
-    State._schedule_busy_cleanup = schedule
-    return "panel.io.state._state._schedule_busy_cleanup"
+        return schedule
+
+    return replace("panel.io.state:_state._schedule_busy_cleanup", cure)
 
 
 def _remember_resources() -> str:
     """Panel 1.9: each page looks for the files of all components on the disk anew, before the browser gets a word."""
-    original = getattr(Resources, "extra_resources", None)
-    if original is None or getattr(original, "_cured", False):
-        return ""
     found: dict[tuple[object, ...], list[str]] = {}
 
-    def extra_resources(self: Resources, resources: list[str], resource_type: str) -> None:
-        known = getattr(state, "_extensions", None)
-        key = (resource_type, self.mode, state.rel_path, None if known is None else frozenset(known))
-        if key not in found:
-            original(self, files := [], resource_type)
-            found[key] = files
-        resources.extend(file for file in found[key] if file not in resources)
+    def cure(original: Any) -> Any:
+        def extra_resources(self: Any, resources: list[str], resource_type: str) -> None:
+            known = getattr(state, "_extensions", None)
+            key = (resource_type, self.mode, state.rel_path, None if known is None else frozenset(known))
+            if key not in found:
+                original(self, files := [], resource_type)
+                found[key] = files
+            resources.extend(file for file in found[key] if file not in resources)
 
-    extra_resources._cured = True
-    Resources.extra_resources = extra_resources
-    return "panel.io.resources.Resources.extra_resources"
+        return extra_resources
+
+    return replace("panel.io.resources:Resources.extra_resources", cure)
 
 
 def _name_fonts_once() -> str:
@@ -179,7 +162,7 @@ def _name_fonts_once() -> str:
     if not all(sign in text for sign in ("font-family:Roboto", "font-family:Material Icons", "unicode-range:U+0000")):
         return ""
     base.FONT_CSS = []
-    return "panel_material_ui.base.FONT_CSS"
+    return "panel_material_ui.base:FONT_CSS"
 
 
 def follow_back_button(doc: Document) -> None:
