@@ -74,7 +74,7 @@ class Pages:
 class PageDoor:
     """ASGI middleware in front of the pages; everything else passes."""
 
-    def __init__(self, app: App, pages: Callable[[], Pages], early_files: bytes) -> None:
+    def __init__(self, app: App, pages: Callable[[], Pages], early_files: bytes = b"") -> None:
         self._app, self._pages, self._early_files = app, pages, early_files
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +92,7 @@ class PageDoor:
             await _busy(lang)(scope, receive, send)
             return
         for message in messages:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and self._early_files:
                 message["headers"] = [*message["headers"], (b"link", self._early_files)]
             if "body" in message:  # as long as before, so that the length in the head stays true
                 message["body"] = message["body"].replace(_LANG_OF_TEMPLATE, f'<html lang="{lang}"'.encode(), 1)
