@@ -122,8 +122,8 @@ class Session:
     def _may_run(self) -> bool:
         """Return whether the document may change now.
 
-        Until a browser comes: what belongs to the frame. While it draws that: one share more, which waits at the
-        socket. Then everything.
+        Until a browser comes: what belongs to the frame. While it draws that: `AHEAD_S` of work more, whose
+        messages wait at the socket. Then everything.
         """
         if self._drawn:
             return True
