@@ -124,7 +124,7 @@ def plan_work(
         left_alone: true for work that has failed too often; it is not returned, and the fleet does not wait for it.
     """
     known = sorted({*files, *lake.devices()})
-    due = Due(problems=[*settings.unknown_devices(known), *settings.unknown_site_meters(known)])
+    due = Due(problems=[*settings.unknown_devices(known), *settings.unknown_meters(known)])
     for device in known:
         if device in files and load_is_due(lake, settings, device, files[device], now_s):
             state = _files_state(settings.reading_digest(device), files[device])

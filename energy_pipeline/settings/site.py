@@ -23,6 +23,12 @@ from energy_pipeline.settings.sources import SignalRule, Source
 COMPUTE_VERSION = 4
 
 
+METER_KEYS = {  # of a device that name a meter, and what is missing while no device has that name
+    "site_meter": "without it the battery has no figures at the site meter",
+    "main_meter": "until then sums over devices count this one's energy beside all others",
+}
+
+
 class Device(Model):
     """What is set for one device."""
 
@@ -32,12 +38,16 @@ class Device(Model):
     site_meter: Name | None = Field(
         None, description="meter that measures this battery's grid connection, and nothing else"
     )
+    main_meter: Name | None = Field(
+        None, description="meter upstream, which counts this device's energy too: sums over devices leave this one out"
+    )
 
     @model_validator(mode="after")
     def _another(self) -> "Device":
-        if self.site_meter == self.name:
-            msg = f"site_meter = {self.site_meter!r} is the device itself; allowed: the meter in front of it, or none"
-            raise ValueError(msg)
+        for key in METER_KEYS:
+            if getattr(self, key) == self.name:
+                msg = f"{key} = {self.name!r} is the device itself; allowed: the meter in front of it, or none"
+                raise ValueError(msg)
         return self
 
 
@@ -122,6 +132,17 @@ class Settings(Model):
             raise ValueError(msg)
         return value
 
+    @field_validator("device")
+    @classmethod
+    def _in_a_tree(cls, value: tuple[Device, ...]) -> tuple[Device, ...]:
+        main = {d.name: d.main_meter for d in value if d.main_meter is not None}
+        for name in main:
+            way = _upstream(name, main)
+            if name in way:
+                msg = f"main_meter: {' behind '.join([name, *way])}; allowed: a meter that is not behind the device"
+                raise ValueError(msg)
+        return value
+
     @field_validator("levels")
     @classmethod
     def _levels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -142,20 +163,30 @@ class Settings(Model):
         """Return the meter at the grid connection of a battery system, where it is set."""
         return next((d.site_meter for d in self.device if d.name == device), None)
 
+    def main_meter_of(self, device: str) -> str | None:
+        """Return the meter upstream that counts a device's energy too, where it is set."""
+        return next((d.main_meter for d in self.device if d.name == device), None)
+
     def site_meter_is_shared(self, device: str) -> bool:
         """True where the settings name a battery's site meter for another battery too."""
         meter = self.site_meter_of(device)
         return meter is not None and sum(d.site_meter == meter for d in self.device) > 1
 
-    def unknown_site_meters(self, devices: Iterable[str]) -> list[str]:
-        """Return a sentence per `site_meter` that names none of the devices that have files or tables."""
+    def unknown_meters(self, devices: Iterable[str]) -> list[str]:
+        """Return a sentence per `site_meter` or `main_meter` that names none of the devices with files or tables."""
         known = sorted(devices)
         return [
-            f'device "{d.name}", site_meter: found "{d.site_meter}"; no device has this name; allowed: '
-            f"{', '.join(n for n in known if n != d.name) or 'none yet, since no other device has files'}; "
-            f"without it the battery has no figures at the site meter"
-            for d in self.device if d.site_meter is not None and d.name in known and d.site_meter not in known
+            f'device "{d.name}", {key}: found "{meter}"; no device has this name; allowed: '
+            f"{', '.join(n for n in known if n != d.name) or 'none yet, since no other device has files'}; {effect}"
+            for d in self.device if d.name in known
+            for key, effect in METER_KEYS.items()
+            if (meter := getattr(d, key)) is not None and meter not in known
         ]
+
+    def sub_meters(self, devices: Iterable[str]) -> set[str]:
+        """Return those of the devices whose energy another one of them, somewhere upstream, counts too."""
+        among, main = set(devices), {d.name: d.main_meter for d in self.device if d.main_meter is not None}
+        return {name for name in among if any(m in among for m in _upstream(name, main))}
 
     def unknown_devices(self, devices: Iterable[str]) -> list[str]:
         """Return a sentence per `[[device]]` and `[[event]]` that names none of the devices with files or tables."""
@@ -206,6 +237,14 @@ class Settings(Model):
             self.site_meter_of(device), self.site_meter_is_shared(device),
             None if tariff is None else tariff.model_dump(mode="json"), self.zone,
         )
+
+
+def _upstream(device: str, main: Mapping[str, str]) -> list[str]:
+    """Return the meters upstream of a device, the nearest first; ends where a name comes again."""
+    way: list[str] = []
+    while (device := main.get(device, "")) and device not in way:
+        way.append(device)
+    return way
 
 
 @cache

@@ -157,4 +157,6 @@ def _write_settings(path: Path, plan: PlantPlan) -> None:
         lines += ["", "[[device]]", f'name = "{name}"', f'zone = "{plan.bess_zone}"']
         if plan.meters >= 2 and plan.systems == 1:
             lines.append('site_meter = "m2"')
+    for name in plan.meter_names[1:]:
+        lines += ["", "[[device]]", f'name = "{name}"', f'main_meter = "{plan.meter_names[0]}"']
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -105,8 +105,8 @@ def test_a_meter_that_two_batteries_name_belongs_to_neither() -> None:
     one = Settings(device=({"name": "a", "site_meter": "m2"}, {"name": "b"}))
     assert not one.site_meter_is_shared("a")
     assert one.derived_digest("a") != both.derived_digest("a")
-    assert one.unknown_site_meters(["a", "b"]) == [
+    assert one.unknown_meters(["a", "b"]) == [
         'device "a", site_meter: found "m2"; no device has this name; allowed: b; '
         "without it the battery has no figures at the site meter"
     ]
-    assert one.unknown_site_meters(["a", "m2"]) == one.unknown_site_meters(["b"]) == []
+    assert one.unknown_meters(["a", "m2"]) == one.unknown_meters(["b"]) == []

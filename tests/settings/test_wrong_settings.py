@@ -10,6 +10,7 @@ from tests.conftest import csv_text
 
 SOURCE = '[[source]]\nname = "s"\nglob = "m1/*"\n'
 COLUMNS = SOURCE + "columns = [{{ {} }}]\n"
+BEHIND = '[[device]]\nname = "{}"\nmain_meter = "{}"\n'
 LONG = SOURCE + 'key_column = "k"\nvalue_column = "v"\n'
 
 
@@ -31,6 +32,8 @@ LONG = SOURCE + 'key_column = "k"\nvalue_column = "v"\n'
         (LONG + "columns = [{ match = 'P.', signal = 'x' }]\n", ["match = 'P.'", "one entry per key"]),
         ('first_month = "0001-01"\n', ["first_month", "'0001-01'", "1970-01"]),
         ("[battery]\nempty_cell_v = 3.5\n", ["empty_cell_v = 3.5", "full_median_cell_v = 3.38"]),
+        (BEHIND.format("m1", "m1"), ["device.0", "main_meter = 'm1' is the device itself", "the meter in front of it"]),
+        (BEHIND.format("m1", "m2") + BEHIND.format("m2", "m1"), ["device", "m1 behind m2 behind m1", "not behind"]),
         ("[battery]\nsat_window_v = [4, 3]\n", ["battery.sat_window_v", "write [3.0, 4.0]"]),
     ],
 )

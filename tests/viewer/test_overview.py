@@ -7,7 +7,8 @@ import pytest
 
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.settings import OperationSettings, Settings
-from viewer.pages.overview import device_line, fleet_cards
+from viewer.components.html import Card
+from viewer.pages.overview import device_line, fleet_cards, imported
 from viewer.pages.overview_answers import Clock, clock_of, energy_text, safety, trend, working
 from viewer.texts import Texts
 
@@ -22,6 +23,45 @@ def fleet(*rows: dict) -> pl.DataFrame:
               "signals": 1, "rows_accepted": 1, "rows_rejected": 0}  # fmt: skip
     frame = [{"device": f"b{i}", **common, **row} for i, row in enumerate(rows)]
     return pl.DataFrame(frame, schema=TABLES["fleet_summary"].polars_schema)
+
+
+METERS = ({"device": "m1", "import_kwh_30d": 900.0}, {"device": "m2", "import_kwh_30d": 300.0},
+          {"device": "m3", "import_kwh_30d": 200.0}, {"device": "m4"}, {"device": "b1"})  # fmt: skip
+
+
+def import_card(main_meters: dict[str, str], *rows: dict) -> Card:
+    """The tile of the energy drawn by `rows`, with the settings' word on which meter is behind which."""
+    found = fleet(*rows)
+    site = Settings(device=tuple({"name": n, "main_meter": m} for n, m in main_meters.items()))
+    left_out = site.sub_meters(imported(found)["device"])
+    return fleet_cards(found, None, DE, clock_of(found, LIMITS, NOW), left_out)[1]
+
+
+def test_energy_that_two_meters_count_is_in_the_sum_once() -> None:
+    card = import_card({"m2": "m1", "m3": "m2"}, *METERS)
+    assert (card.value, card.unit, card.title) == ("900", "kWh", "m1")
+    assert card.note == "1 Zähler, ohne 2 Unterzähler · letzte 30 Tage mit Daten"
+
+
+def test_energy_behind_a_meter_that_knows_none_is_not_lost() -> None:
+    assert import_card({"m2": "m4", "m3": "m2"}, *METERS).title == "m1, m2"
+    assert import_card({"m2": "m4", "m3": "m4"}, *METERS).title == "m1, m2, m3"
+    assert import_card({"m3": "m4", "m4": "m1"}, *METERS).title == "m1, m2"
+
+
+def test_a_sum_says_of_how_many_meters_it_is_and_without_any_there_is_none() -> None:
+    card = import_card({}, *METERS)
+    assert (card.value, card.unit) == ("1.400", "kWh")
+    assert card.note == "Summe von 3 Zählern · letzte 30 Tage mit Daten"
+    assert import_card({}, METERS[0]).note == "letzte 30 Tage mit Daten"
+    assert import_card({}, *METERS[3:]).value == "–"
+
+
+def test_the_line_of_a_sub_meter_names_the_meter_in_front_of_it() -> None:
+    row, clock = one(device="m2", device_kind="meter")
+    site = Settings(device=({"name": "m2", "main_meter": "m1"},))
+    assert "Zähler · hinter m1" in device_line(row, None, DE, "", site, clock)
+    assert "hinter" not in device_line(row, None, DE, "", SETTINGS, clock)
 
 
 def one(**row: object) -> tuple[dict, Clock]:

@@ -3,6 +3,7 @@
 Reads `fleet_summary` and `check_results`. Next: `overview_answers.py`, then the page of a device, by its link.
 """
 
+from collections.abc import Collection
 from html import escape
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -51,7 +52,8 @@ class Overview(Page):
     def _render(self, data: tuple[pl.DataFrame, pl.DataFrame | None]) -> list[object]:
         fleet, checks = data
         clock = clock_of(fleet, self.session.settings.operation)
-        self._cards.object = html.cards(fleet_cards(fleet, checks, self.texts, clock))
+        left_out = self.session.settings.sub_meters(imported(fleet)["device"])
+        self._cards.object = html.cards(fleet_cards(fleet, checks, self.texts, clock, left_out))
         markup = "".join(
             device_line(row, checks, self.texts, self.session.selection.query(), self.session.settings, clock)
             for row in fleet.to_dicts()
@@ -81,16 +83,21 @@ class Overview(Page):
         )
 
 
-def fleet_cards(fleet: pl.DataFrame, checks: pl.DataFrame | None, t: Texts, clock: Clock) -> list[html.Card]:
-    """Return the figures over all devices."""
+def imported(fleet: pl.DataFrame) -> pl.DataFrame:
+    """Return the devices that know how much energy they drew."""
+    return fleet.filter(pl.col("import_kwh_30d").is_not_null())
+
+
+def fleet_cards(
+    fleet: pl.DataFrame, checks: pl.DataFrame | None, t: Texts, clock: Clock, sub_meters: Collection[str] = ()
+) -> list[html.Card]:
+    """Return the figures over all devices; the energy of `sub_meters` is in that of others."""
     kinds = fleet["device_kind"].to_list()
     failed = 0 if checks is None else checks.filter(~pl.col("passed")).height
     falling = int(fleet["cells_falling"].sum() or 0)
     return [
         html.Card(t("overview.systems"), str(kinds.count("bess")), "", t("overview.meters", n=kinds.count("meter"))),
-        html.Card(
-            t("overview.import30"), *t.split(t.with_unit(fleet["import_kwh_30d"].sum(), "kWh")), t("overview.days30")
-        ),
+        _import_card(imported(fleet), t, sub_meters),
         _alarm_card(fleet, t),
         html.Card(
             t("overview.falling"),
@@ -108,6 +115,20 @@ def fleet_cards(fleet: pl.DataFrame, checks: pl.DataFrame | None, t: Texts, cloc
         ),
         _age_card(fleet, t, clock),
     ]
+
+
+def _import_card(meters: pl.DataFrame, t: Texts, sub_meters: Collection[str]) -> html.Card:
+    """Return the energy drawn, of each kilowatt-hour once as far as the settings say which meter is behind which."""
+    counted = meters.filter(~pl.col("device").is_in(list(sub_meters)))
+    kwh = counted["import_kwh_30d"].sum() if counted.height else None
+    n, left_out = counted.height, meters.height - counted.height
+    notes = [t("overview.days30")]
+    if left_out:
+        notes.insert(0, t("overview.no_sub_meters", n=n, left_out=left_out))
+    elif n > 1:
+        notes.insert(0, t("overview.sum_of_meters", n=n))
+    title = ", ".join(counted["device"])
+    return html.Card(t("overview.import30"), *t.split(t.with_unit(kwh, "kWh")), " · ".join(notes), title=title)
 
 
 def _alarm_card(fleet: pl.DataFrame, t: Texts) -> html.Card:
@@ -153,7 +174,9 @@ def device_line(
     ]
     if row["soc_percent"] is not None:
         until = f"SOC {t.number(row['soc_percent'], 0)} % · SOH (BMS) {t.number(row['soh_bms_percent'], 0)} % · {until}"
-    kind = t(f"kind.{row['device_kind']}")
+    kind, main_meter = t(f"kind.{row['device_kind']}"), settings.main_meter_of(row["device"])
+    if main_meter is not None:
+        kind = f"{kind} · {t('overview.behind', meter=main_meter)}"
     return (
         f'<section class="dev" aria-label="{escape(row["device"])}"><div class="name"><a href="{escape(link)}">'
         f'{escape(row["device"])}</a><div class="d">{escape(kind)}</div><div class="d">{escape(until)}</div></div>'
