@@ -1,4 +1,4 @@
-"""The check of every table's schema: columns, types, nulls and bounds of the rows that are stored.
+"""The check of every table's schema: columns, types, nulls, bounds and keys of the rows that are stored.
 
 Rows are validated before they are written; this looks at what lies there, also when it came by another way, and only at
 the months or the device of the run. Next: `guards.py`, the tables; `compute/findings.py`, the rule.

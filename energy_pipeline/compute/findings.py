@@ -207,7 +207,7 @@ def unfinished_files(files: pl.DataFrame) -> Finding:
 
 
 def rows_unlike_schema(rows: pl.LazyFrame, table: Table) -> Finding:
-    """Columns that are missing, unknown or of another type, and per column the rows with null or out of its bounds.
+    """Columns that are missing, unknown or of another type, rows with null or out of bounds, and keys that come twice.
 
     The rules are those of the table's pandera schema, asked of the stored rows as one aggregation, so that a table of
     a hundred million rows is not brought into memory.
@@ -224,13 +224,15 @@ def rows_unlike_schema(rows: pl.LazyFrame, table: Table) -> Finding:
     broken: list[tuple[str, str, pl.Expr]] = []
     for column in (c for c in table.columns if c.name in sound):
         value = pl.col(column.name)
-        broken += [] if column.nullable else [(column.name, "null", value.is_null())]
-        broken += [] if column.ge is None else [(column.name, f"below {column.ge:g}", ~(value >= column.ge))]
-        broken += [] if column.le is None else [(column.name, f"above {column.le:g}", ~(value <= column.le))]
+        broken += [] if column.nullable else [(column.name, "null", value.is_null().sum())]
+        broken += [] if column.ge is None else [(column.name, f"below {column.ge:g}", (~(value >= column.ge)).sum())]
+        broken += [] if column.le is None else [(column.name, f"above {column.le:g}", (~(value <= column.le)).sum())]
+    if not table.counted and sound.issuperset(table.key):
+        broken.append((", ".join(table.key), "as in another row", pl.len() - pl.struct(table.key).n_unique()))
     month = pl.col("month") if "month" in found and "month" in table.partition_by else pl.lit(None, pl.String)
     counts = rows.group_by(month.alias("month")).agg(
         pl.len().cast(pl.Int64).alias("rows"),
-        *(bad.sum().cast(pl.Int64).alias(str(k)) for k, (_, _, bad) in enumerate(broken)),
+        *(bad.cast(pl.Int64).alias(str(k)) for k, (_, _, bad) in enumerate(broken)),
     ).sort("month").collect()
     failed = [
         (one["month"], column, rule, one["rows"]) for one in counts.iter_rows(named=True) for column, rule in shape
@@ -242,7 +244,7 @@ def rows_unlike_schema(rows: pl.LazyFrame, table: Table) -> Finding:
     frame = pl.DataFrame(failed, schema=names, orient="row")
     return Finding(
         frame if "month" in table.partition_by else frame.drop("month"), int(counts["rows"].sum()),
-        "columns, types, nulls and bounds as the table's schema says (docs/tables.md)",
+        "columns, types, nulls, bounds and one row per key as the table's schema says (docs/tables.md)",
         f"{table.name} was changed by hand or by another version: materialise it again (what ingest writes: read the "
         f"device again)",
     )

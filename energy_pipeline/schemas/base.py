@@ -44,7 +44,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the lake: its grain in words, its key, its partition columns on disk and its columns."""
+    """One table of the lake: its grain in words, its key, its partition columns on disk and its columns.
+
+    `counted`: the rows of this table, often too many for a look at all keys at once, are counted by a check of their
+    own, which finds one that stands there twice.
+    """
 
     name: str
     grain: str
@@ -52,6 +56,7 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     partition_by: tuple[str, ...] = ("device",)
+    counted: bool = False
 
     @cached_property
     def polars_schema(self) -> pl.Schema:

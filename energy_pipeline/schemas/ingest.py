@@ -74,6 +74,7 @@ READINGS = Table(
     description="Every accepted reading, in UTC, with the sign of the file. The system of record.",
     key=("device", "signal", "ts"),
     partition_by=("device", "month"),
+    counted=True,
     columns=(
         DEVICE,
         MONTH,
@@ -88,6 +89,7 @@ REJECTED_READINGS = Table(
     grain="one row per refused row",
     description="Quarantine: each row that did not become a reading, with file, line, text and reason.",
     key=("device", "load", "path", "line", "signal", "reason", "ts", "value"),
+    counted=True,
     columns=(
         DEVICE,
         LOAD,

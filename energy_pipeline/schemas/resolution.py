@@ -20,6 +20,7 @@ def _table(level: str) -> Table:
         description=f"Exact statistics of every signal per {_WHAT[level]}, weighted by time.",
         key=("device", "signal", "ts"),
         partition_by=("device", "month"),
+        counted=True,
         columns=(
             DEVICE,
             MONTH,

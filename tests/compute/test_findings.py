@@ -7,6 +7,7 @@ import pytest
 
 from energy_pipeline.compute import findings
 from energy_pipeline.schemas import TABLES
+from energy_pipeline.schemas.base import UTC_TS
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 LATEST = datetime(2024, 6, 1, tzinfo=UTC)
@@ -111,7 +112,10 @@ def full_rows(name: str) -> pl.DataFrame:
 
     columns = {c.name: pl.Series([value(c)] * 2, dtype=c.dtype) if not isinstance(c.dtype, pl.List)
                else pl.Series([[], []], dtype=c.dtype) for c in table.columns}
-    return pl.DataFrame(columns, schema=table.polars_schema)
+    frame = pl.DataFrame(columns, schema=table.polars_schema)
+    apart = next(c for c in table.key if c != "month" and frame.schema[c] in {pl.String, pl.Date, UTC_TS})
+    other = {pl.String: "y", pl.Date: date(2024, 1, 6), UTC_TS: FIRST + timedelta(days=1)}[frame.schema[apart]]
+    return frame.with_columns(pl.Series(apart, [frame[apart][0], other], frame.schema[apart]))
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))
@@ -139,6 +143,16 @@ def test_rows_of_every_table_are_green_and_one_broken_rule_of_each_kind_is_red(n
     other = pl.String if last.dtype != pl.String else pl.Int64
     mistyped = sound.with_columns(pl.lit(None, other).alias(last.name))
     assert broken(mistyped) == [(last.name, f"type {other()}, wanted {last.dtype}", 2)]
+
+
+@pytest.mark.parametrize("name", sorted(n for n, table in TABLES.items() if not table.counted))
+def test_a_row_that_stands_twice_is_red_also_where_what_tells_it_apart_is_empty(name: str) -> None:
+    table, sound = TABLES[name], full_rows(name)
+    empty = sound.with_columns(pl.lit(None, sound.schema[c]).alias(c) for c in table.key if table.column(c).nullable)
+    for rows in (sound, empty.unique(table.key)):
+        assert findings.rows_unlike_schema(rows.lazy(), table).passed
+        red = findings.rows_unlike_schema(pl.concat([rows, rows.head(1)]).lazy(), table)
+        assert red.failed.select("column", "rule", "rows").rows() == [(", ".join(table.key), "as in another row", 1)]
 
 
 def test_a_broken_rule_is_counted_per_month() -> None:

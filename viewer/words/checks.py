@@ -120,8 +120,8 @@ LIMITS: tuple[tuple[str, str], ...] = (
     ),
     (r"every file of the device is read or empty", "jede Datei des Geräts ist gelesen oder leer"),
     (
-        r"columns, types, nulls and bounds as the table's schema says \(docs/tables\.md\)",
-        "Spalten, Typen, Nullwerte und Grenzen wie im Schema der Tabelle (docs/tables.md)",
+        r"columns, types, nulls, bounds and one row per key as the table's schema says \(docs/tables\.md\)",
+        "Spalten, Typen, Nullwerte, Grenzen und eine Zeile je Schlüssel wie im Schema der Tabelle (docs/tables.md)",
     ),
     (
         r"a reading within (\S+) h, overdue after (\S+) h; not asked of an archive, whose newest reading is older than "
