@@ -58,6 +58,13 @@ def wait_for(address: str, seconds: float = 60) -> None:
     sys.exit(f"the viewer at {address} did not answer within {seconds:.0f} s")
 
 
+def need_devices(address: str) -> None:
+    """End with a sentence where the lake has none of the devices that are shown."""
+    found = set(httpx.get(f"{address}/meters", timeout=30).json().get("meters", []))
+    if missing := sorted({SYSTEM, "m1", "m4"} - found):
+        sys.exit(f"the lake has no {', '.join(missing)}; run `make demo VIEW=0` first, which makes the plant shown")
+
+
 def take(page: Page, address: str, name: str, query: str) -> None:
     """Open a page, let it settle, and save its picture."""
     page.goto(f"{address}/{query}")
@@ -83,6 +90,7 @@ def main() -> None:
     viewer = subprocess.Popen(command, env=os.environ.copy())  # noqa: S603 - this interpreter on our own module
     try:
         wait_for(address)
+        need_devices(address)
         with sync_playwright() as play:
             browser = play.chromium.launch(executable_path=chromium_path(), args=CHROMIUM)
             wide = browser.new_page(viewport={"width": 1440, "height": 1000})

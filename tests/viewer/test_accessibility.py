@@ -68,6 +68,24 @@ def grave_violations(tab: Tab, only: list[str] | None = None) -> list[str]:
     ]
 
 
+_BROKEN = """(headings) => headings.filter((h) => h.checkVisibility()).flatMap((heading) => {
+  const text = heading.firstChild, broken = []
+  if (text?.nodeType !== Node.TEXT_NODE) { return broken }
+  for (const word of text.data.matchAll(/\\S+/g)) {
+    const part = document.createRange()
+    part.setStart(text, word.index)
+    part.setEnd(text, word.index + word[0].length)
+    if (part.getClientRects().length > 1) { broken.push(word[0]) }
+  }
+  return broken
+})"""
+
+
+def broken_words(tab: Tab) -> list[str]:
+    """Return the words in headings of tables that are cut, one part on the next line."""
+    return tab.page.locator(".tabulator-col-title, th").evaluate_all(_BROKEN)
+
+
 def toggled(tab: Tab, theme: str) -> None:
     """Change the theme of the open page to `theme`."""
     tab.page.get_by_role("button", name="Toggle theme").click()
@@ -76,16 +94,25 @@ def toggled(tab: Tab, theme: str) -> None:
 
 
 @pytest.mark.slow
-def test_every_page_and_tab_opens_without_errors_and_keeps_nobody_out(tab: Tab) -> None:
+def test_every_page_and_tab_opens_without_errors_keeps_nobody_out_and_cuts_no_word(tab: Tab) -> None:
     """Half of the pages in the light theme, half in the dark one."""
     tab.open()
-    found = {}
+    found, cut = {}, {}
     for number, (click, words) in enumerate(VISITS):
         if number == len(VISITS) // 2:
             toggled(tab, "dark")
         visited(tab, click, words)
-        found[click] = grave_violations(tab)
+        found[click], cut[click] = grave_violations(tab), broken_words(tab)
     assert {page: places for page, places in found.items() if places} == {}
+    assert {page: words for page, words in cut.items() if words} == {}
+
+
+def test_a_word_that_is_cut_is_found(tab: Tab) -> None:
+    tab.open("?page=meter&device=m1").until("Bezug [kWh]")
+    assert broken_words(tab) == []
+    titles = tab.page.locator(".tabulator-col-title")
+    titles.evaluate_all("(all) => all.forEach((t) => { t.style.width = '24px'; t.style.overflowWrap = 'anywhere' })")
+    assert "[kWh]" in broken_words(tab)
 
 
 @pytest.mark.long

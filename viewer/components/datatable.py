@@ -16,7 +16,7 @@ from viewer.components import html
 from viewer.components.downloads import download_buttons
 from viewer.texts import Texts
 
-TIME_WIDTH = 156
+TIME_WIDTH, LEAST_WIDTH, LETTER_WIDTH = 156, 88, 7.8
 DATES = {"date", "time", "month"}  # a month is the date of its first day
 FORMATTED = {"number", "percent", *DATES}
 GRID_CSS = """
@@ -109,9 +109,12 @@ def grid(
         header_align={f.column: "right" if f.kind in {"number", "percent"} else "left" for f in fields},
         header_filters={f.column: {"type": "input", "func": "like", "placeholder": "…"} for f in fields if f.filter},
         configuration={
-            "columnDefaults": {"headerTooltip": True, "minWidth": 88, "headerWordWrap": True},
+            "columnDefaults": {"headerTooltip": True, "headerWordWrap": True},
             # Not of numbers and times: a tooltip says what the cell holds, not what is written in it.
-            "columns": [{"field": f.column, "tooltip": True} for f in fields if f.kind not in FORMATTED],
+            "columns": [
+                {"field": f.column, "minWidth": _least_width(f.title), "tooltip": f.kind not in FORMATTED}
+                for f in fields
+            ],
             "locale": True,
             "langs": {"default": {"pagination": _pager(texts)}},
         },
@@ -140,6 +143,11 @@ def _written(value: object, field: Field, texts: Texts, zone: ZoneInfo | None) -
     if field.kind == "bool":
         return texts("word.yes") if value else texts("word.no")
     return str(value)
+
+
+def _least_width(title: str) -> int:
+    """Return a width that breaks no word of a heading [px]: its longest word, the arrow to sort by, the margins."""
+    return max(LEAST_WIDTH, round(LETTER_WIDTH * max(map(len, title.split()), default=0)) + 36)
 
 
 def _grid_column(values: pl.Series, field: Field, texts: Texts, zone: ZoneInfo | None) -> list:

@@ -3,6 +3,7 @@
 Text from data is always escaped. Colours follow the theme through `currentColor`. Next: `panel.py`.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -11,13 +12,15 @@ import panel as pn
 
 from viewer.theme import STATUS
 
-LONG_VALUE = 11
+LONG_VALUE, CARDS_IN_A_ROW = 11, 7
+_UNIT = re.compile(r"(?<=\d) (?=(?:[kM]?Wh?|kvar|m?[AV]|h|°C|%)(?!\w))")
 CSS = f"""
 :host {{ --ok:{STATUS["ok"]}; --warn:{STATUS["warn"]}; --bad:{STATUS["bad"]}; --none:{STATUS["none"]};
   --info:{STATUS["info"]}; --line:color-mix(in srgb, currentColor 16%, transparent);
   --soft:color-mix(in srgb, currentColor 5%, transparent); --mute:color-mix(in srgb, currentColor 72%, transparent);
   font-family:Roboto, system-ui, sans-serif; font-size:14px; line-height:1.4; display:block; }}
-.cards {{ display:grid; grid-template-columns:repeat(auto-fit, minmax(148px, 1fr)); gap:12px; }}
+.cards {{ display:grid; gap:12px; grid-template-columns:repeat(auto-fit, minmax(max(148px,
+  (100% - (var(--most) - 1) * 12px) / var(--most)), 1fr)); }}
 .card {{ border:1px solid var(--line); border-radius:10px; padding:11px 14px; background:var(--soft); min-width:0; }}
 .card .l {{ font-size:12.5px; color:var(--mute); overflow-wrap:anywhere; }}
 .card .v {{ font-size:23px; font-weight:600; font-variant-numeric:tabular-nums; white-space:nowrap; line-height:1.3; }}
@@ -80,19 +83,26 @@ def pane(markup: str, **params: object) -> pn.pane.HTML:
     return pn.pane.HTML(markup, stylesheets=[CSS], **params)
 
 
+def glued(text: str) -> str:
+    """Return a text in which no line ends between a number and its unit."""
+    return _UNIT.sub("\N{NO-BREAK SPACE}", text)
+
+
 def badge(word: str, status: str) -> Html:
     """Return a word with its symbol; the symbol's shape differs as well as its colour."""
     return Html(f'<span class="b {escape(status)}">{escape(word)}</span>')
 
 
 def cards(items: Sequence[Card]) -> str:
-    """Return a grid of cards."""
-    return f'<div class="cards">{"".join(_card(c) for c in items)}</div>'
+    """Return a grid of cards, at most `CARDS_IN_A_ROW` side by side, in rows of about the same length."""
+    rows = max(1, -(-len(items) // CARDS_IN_A_ROW))
+    most = max(1, -(-len(items) // rows))
+    return f'<div class="cards" style="--most:{most}">{"".join(_card(c) for c in items)}</div>'
 
 
 def _card(c: Card) -> str:
     unit = f" <small>{escape(c.unit)}</small>" if c.unit else ""
-    note = badge(c.note, c.status).markup if c.status and c.note else escape(c.note)
+    note = badge(glued(c.note), c.status).markup if c.status and c.note else escape(glued(c.note))
     title = f' title="{escape(c.title)}"' if c.title else ""
     small = " t" if len(c.value) > LONG_VALUE else ""
     return (

@@ -168,8 +168,8 @@ def device_line(
     cells = [
         _answer(t("question.safe"), safety(row, t, settings, clock)),
         _answer(t("question.working"), working(row, checks, t, clock)),
-        f'<div class="q"><div class="t">{escape(t("question.energy"))}</div><div class="w">{escape(main)}</div>'
-        f'<div class="d">{escape(below)}</div></div>',
+        f'<div class="q"><div class="t">{escape(t("question.energy"))}</div><div class="w">{escape(html.glued(main))}'
+        f'</div><div class="d">{escape(html.glued(below))}</div></div>',
         _answer(t("question.trend"), trend(row, t)),
     ]
     if row["soc_percent"] is not None:
@@ -188,7 +188,7 @@ def _answer(question: str, status: Status) -> str:
     word = html.badge(status.word, status.level).markup
     return (
         f'<div class="q"><div class="t">{escape(question)}</div><div class="w">{word}'
-        f'</div><div class="d">{escape(status.detail)}</div></div>'
+        f'</div><div class="d">{escape(html.glued(status.detail))}</div></div>'
     )
 
 
