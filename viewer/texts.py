@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from viewer.words import ALL
+from viewer.words import ALL, ONE
 
 LANGUAGES = ("de", "en")
 DASH = "–"
@@ -27,10 +27,11 @@ class Texts:
         self._column = LANGUAGES.index(self.lang)
 
     def __call__(self, key: str, **fields: object) -> str:
-        """Return the text of `key` with `{fields}` filled in."""
+        """Return the text of `key` with `{fields}` filled in; where `n` is 1, the words for one."""
         if key not in ALL:
             raise UnknownText(key)
-        text = ALL[key][self._column]
+        words = ONE if key in ONE and str(fields.get("n")) == "1" else ALL
+        text = words[key][self._column]
         return text.format(**fields) if fields else text
 
     def code(self, group: str, value: str | None) -> str:

@@ -73,7 +73,7 @@ def test_an_open_alarm_is_never_nothing_unusual_even_without_alarm_hours() -> No
     row, clock = one(alarm_hours_30d=0.0, alarms_open=3, temperature_max_30d_c=25.0)
     answer = safety(row, DE, SETTINGS, clock)
     assert (answer.word, answer.level) == ("Meldung steht an", "bad")
-    assert "3 Meldung(en) stehen an" in answer.detail
+    assert "3 Meldungen stehen an" in answer.detail
 
 
 def test_an_alarm_that_has_ended_is_seen_but_is_not_one_that_stands() -> None:
@@ -152,7 +152,7 @@ def test_the_counts_of_cells_add_up_to_all_of_them() -> None:
 
 def test_a_cell_with_a_finding_colours_the_answer_though_none_falls() -> None:
     row, _ = one(cells=4, cells_falling=0, cells_stable=4, cells_with_finding=2)
-    assert (trend(row, DE).word, trend(row, DE).level) == ("2 Zelle(n) auffällig", "warn")
+    assert (trend(row, DE).word, trend(row, DE).level) == ("2 Zellen auffällig", "warn")
 
 
 def test_the_energy_of_a_battery_is_what_went_in_and_out_and_what_it_holds() -> None:

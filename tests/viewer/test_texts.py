@@ -21,7 +21,7 @@ from viewer.pages import PAGES
 from viewer.selection import PAGES as NAMES
 from viewer.selection import RANGES
 from viewer.texts import Texts, UnknownText
-from viewer.words import ALL, PARTS
+from viewer.words import ALL, ONE, PARTS
 
 VIEWER = Path(__file__).parents[2] / "viewer"
 DE, EN = Texts("de"), Texts("en")
@@ -51,6 +51,20 @@ def test_both_languages_have_the_same_fields(key: str) -> None:
     german, english = ({f for _, f, _, _ in Formatter().parse(text) if f} for text in ALL[key])
     assert german == english
     assert bool(ALL[key][0]) == bool(ALL[key][1])
+
+
+@pytest.mark.parametrize("key", sorted(ONE))
+def test_the_words_for_one_stand_in_for_a_text_that_counts(key: str) -> None:
+    for many, one in zip(ALL[key], ONE[key], strict=True):
+        fields = {f for _, f, _, _ in Formatter().parse(many) if f}
+        assert "n" in fields
+        assert {f for _, f, _, _ in Formatter().parse(one) if f} | {"n"} == fields
+
+
+def test_one_is_counted_in_the_singular_and_no_word_offers_both() -> None:
+    assert [DE("status.cells_falling", n=n) for n in (1, 2)] == ["1 Zelle fällt", "2 Zellen fallen"]
+    assert [EN("bess.charges", n=n) for n in ("0", "1", "11")] == ["0 charges", "1 charge", "11 charges"]
+    assert [key for key, texts in ALL.items() for text in texts if re.search(r"\w\((n|en|e|s)\)", text)] == []
 
 
 def test_pages_and_ranges_have_names() -> None:

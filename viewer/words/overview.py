@@ -2,7 +2,7 @@
 
 WORDS: dict[str, tuple[str, str]] = {
     "status.alarm_open": ("Meldung steht an", "alarm is set"),
-    "status.alarms_open": ("{n} Meldung(en) stehen an", "{n} alarm(s) set"),
+    "status.alarms_open": ("{n} Meldungen stehen an", "{n} alarms set"),
     "status.alarm_past": ("Meldung, nicht mehr anstehend", "alarm, no longer set"),
     "status.alarm_unknown": ("Meldesignale ohne Daten", "alarm signals without data"),
     "status.last_safe": ("zuletzt unauffällig", "nothing unusual so far"),
@@ -12,7 +12,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "status.archive": ("Archiv", "archive"),
     "status.archive_until": ("Daten enden am {day}", "data ends on {day}"),
     "status.ended_early": ("endet {n} Tage vor den anderen", "ends {n} days before the others"),
-    "status.findings": ("{n} Zelle(n) auffällig", "{n} cell(s) stand out"),
+    "status.findings": ("{n} Zellen auffällig", "{n} cells stand out"),
     "status.rising_cells": ("{n} steigend", "{n} rising"),
     "status.falling_cells": ("{n} fallend", "{n} falling"),
     "status.unjudged_cells": ("{n} ohne Urteil", "{n} without a verdict"),
