@@ -77,12 +77,22 @@ def test_a_row_out_of_its_bounds_turns_the_check_red_and_holds_the_device_back(
 ) -> None:
     guard = SCHEMA_OF[table]
     assert ask(pipeline, guard)
-    rows = pipeline.read(table, "m1").head(1).with_columns(pl.col(column) * 0 - 1)
-    write_deltalake(pipeline.lake.open(table), rows.to_arrow(), mode="append")
+    row = pipeline.read(table, "m1").head(1).with_columns(pl.lit("another").alias("signal"), pl.col(column) * 0 - 1)
+    write_deltalake(pipeline.lake.open(table), row.to_arrow(), mode="append")
     assert not ask(pipeline, guard)
     verdict = stored(pipeline, guard)
     assert [(r["column"], r["rule"], r["rows"]) for r in json.loads(verdict["sample"])] == [(column, rule, 1)]
     assert [(h.device, h.guard) for h in plan(pipeline).holds] == [("m1", guard)]
+
+
+def test_a_row_that_stands_twice_turns_the_check_red_and_holds_the_device_back(pipeline: Pipeline) -> None:
+    guard = SCHEMA_OF["signals"]
+    assert ask(pipeline, guard)
+    write_deltalake(pipeline.lake.open("signals"), pipeline.read("signals", "m1").head(1).to_arrow(), mode="append")
+    assert not ask(pipeline, guard)
+    (found,) = json.loads(stored(pipeline, guard)["sample"])
+    assert (found["column"], found["rule"], found["rows"]) == ("device, signal", "as in another row", 1)
+    assert [h.guard for h in plan(pipeline).holds] == [guard]
 
 
 def test_of_readings_only_the_months_of_a_new_load_are_looked_at(pipeline: Pipeline, tmp_path: Path) -> None:
