@@ -114,8 +114,9 @@ def test_strange_addresses_are_answered_not_crashed(tab: Tab) -> None:
 
 
 def test_new_data_is_offered_and_loaded_by_one_click(
-    context: object, settings: Settings, plan: Plan, tmp_path: Path
+    context: object, settings: Settings, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("viewer.shell.VERSION_CHECK_S", 2.0)
     lake = shutil.copytree(settings.lake, tmp_path / "lake")
     with LiveServer(Settings(lake=str(lake)), lifetime_s=60) as server:
         tab = Tab(context, server.url).open("?page=quality&device=m1")
