@@ -75,6 +75,7 @@ ACCOUNTS = Guard("rows_read_are_accepted_rejected_duplicate_or_conflict", "readi
 TIMES = Guard("times_lie_between_first_month_and_tomorrow", "readings", INGEST, blocking=True)
 FILES = Guard("every_file_could_be_read", "source_files", INGEST)
 DECISIONS = Guard("every_decision_meets_an_event", "counter_events", INGEST)
+ONE_BATTERY = Guard("each_device_is_one_battery", "signals", INGEST)
 LEVELS_AGREE = Guard("days_equal_five_minutes", "resolution_1d", MONTHS, blocking=True)
 # Blocking: what a wrong sum would reach are bills.
 CONSERVED = Guard("increases_sum_to_the_registers_difference", "resolution_1d", MONTHS, blocking=True)
@@ -107,8 +108,8 @@ SCHEMAS = {
     "fleet": _schemas([operation.FLEET_SUMMARY], FLEET, blocking=False),
 }
 GUARDS = (
-    ACCOUNTS, TIMES, FILES, DECISIONS, LEVELS_AGREE, CONSERVED, COVERED, REGISTERS_MOVE, SOURCES_AGREE, SAT_RANGE, FITS,
-    CYCLES, HEALTH, EVIDENCE, FRESH, *(guard for group in SCHEMAS.values() for guard in group),
+    ACCOUNTS, TIMES, FILES, DECISIONS, ONE_BATTERY, LEVELS_AGREE, CONSERVED, COVERED, REGISTERS_MOVE, SOURCES_AGREE,
+    SAT_RANGE, FITS, CYCLES, HEALTH, EVIDENCE, FRESH, *(guard for group in SCHEMAS.values() for guard in group),
 )
 Verdicts = Mapping[tuple[str, str], Mapping[str, Verdict]]
 

@@ -8,7 +8,7 @@ Next: `loading/load.py`, which both lakes were filled by.
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from energy_pipeline.aggregation import aggregate_months
 from energy_pipeline.checks.meters import compare_registers
 from energy_pipeline.compute import comparison, findings, meter_findings, zones
 from energy_pipeline.loading.load import load_device
-from energy_pipeline.loading.plan import ledger_entries, plan_load
+from energy_pipeline.loading.plan import MOVED, ledger_entries, owners_of, plan_load
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.raw_files import RawFile, discover
 from energy_pipeline.schemas.base import UTC_TS
@@ -92,7 +92,7 @@ def verify_lake(
     """
     found = discover(settings)
     report = VerifyReport(problems=[p.message for p in found.problems])
-    wanted = set(only)
+    wanted, owners = set(only), owners_of(found.devices)
     names = sorted({*found.devices, *lake.devices()})
     report.problems += [f"no device is called {d!r}; there are: {', '.join(names) or 'none'}"
                         for d in sorted(wanted - set(names))]
@@ -100,14 +100,18 @@ def verify_lake(
         if not wanted or device in wanted:
             progress(device)
             now = time.time() if now_s is None else now_s
-            report.devices.append(_Verification(lake, settings, device, found.devices.get(device, []), now).run())
+            own = found.devices.get(device, [])
+            report.devices.append(_Verification(lake, settings, device, own, now, owners).run())
     return report
 
 
 class _Verification:
     """One device: its lake beside a fresh one."""
 
-    def __init__(self, lake: Lake, settings: Settings, device: str, files: list[RawFile], now_s: float) -> None:
+    def __init__(
+        self, lake: Lake, settings: Settings, device: str, files: list[RawFile], now_s: float, owners: Mapping[str, str]
+    ) -> None:
+        self.owners = owners
         self.lake, self.settings, self.device, self.files, self.now_s = lake, settings, device, files, now_s
         self.report = DeviceReport(device, len(files))
         self.ledger = lake.read("source_files", device)
@@ -141,7 +145,7 @@ class _Verification:
             self._differs("a load died before its end; `energy-pipeline run` repairs it, then verify again")
             return True
         digest = self.settings.reading_digest(self.device)
-        plan = plan_load(self.files, ledger_entries(self.ledger), digest, self.now_s)
+        plan = plan_load(self.files, ledger_entries(self.ledger), digest, self.now_s, owners=self.owners)
         changed = sorted({*(w.file.path for w in plan.read), *(f.path for f in plan.renamed.values())})
         if changed:
             self._differs("files were never read as they are now; `energy-pipeline run`, then verify again",
@@ -149,13 +153,16 @@ class _Verification:
         if plan.vanished:
             self._differs("files have gone since the last load; `energy-pipeline run`, then verify again",
                           files=tuple(plan.vanished))
+        if plan.moved:
+            self._differs("files belong to another device by now; `energy-pipeline run`, then verify again",
+                          files=tuple(sorted(plan.moved)))
         months = due_months(self.lake, self.settings, self.device, RESOLUTION_TABLES)
         if months and not plan.is_empty:
             return True
         if months:
             self._differs(f"{len(months)} months are behind the readings; `energy-pipeline run`, then verify again",
                           month=months[0])
-        return bool(changed or plan.vanished or months)
+        return bool(changed or plan.vanished or plan.moved or months)
 
     def _find_loose(self) -> None:
         """Signals with a file that has gone, or with rows that the clock alone kept out: note them and go easy."""
@@ -211,7 +218,8 @@ class _Verification:
     # The lake beside the files ---------------------------------------------------------------------------------
 
     def _accounts(self, fresh: Lake) -> None:
-        here = self.ledger.filter(pl.col("status") != "vanished").select("path", "signal", "rows_read", "rows_rejected")
+        away = pl.col("status").is_in(["vanished", MOVED])
+        here = self.ledger.filter(~away).select("path", "signal", "rows_read", "rows_rejected")
         there = fresh.read("source_files", self.device).select(here.columns)
         for key, one, other in comparison.changed_rows(here, there, ["path", "signal"]):
             if key["signal"] not in self.loose:

@@ -8,7 +8,7 @@ Next: `guards.py`, `sensors.py`, `runner.py`.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -28,6 +28,7 @@ from energy_pipeline.guards import (
 )
 from energy_pipeline.guards import verdicts as read_verdicts
 from energy_pipeline.loading.load import load_is_due
+from energy_pipeline.loading.plan import MOVED, owners_of
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.raw_files import RawFile
 from energy_pipeline.schemas import TABLES, battery
@@ -123,11 +124,13 @@ def plan_work(
         now_s: the present time [s since 1970], to leave young files alone.
         left_alone: true for work that has failed too often; it is not returned, and the fleet does not wait for it.
     """
-    known = sorted({*files, *lake.devices()})
+    known, owners = sorted({*files, *lake.devices()}), owners_of(files)
     due = Due(problems=[*settings.unknown_devices(known), *settings.unknown_meters(known)])
     for device in known:
-        if device in files and load_is_due(lake, settings, device, files[device], now_s):
-            state = _files_state(settings.reading_digest(device), files[device])
+        own = files.get(device, [])
+        asked = device in files or _has_lost_files(lake, device, owners)  # else its folder may only be away
+        if asked and load_is_due(lake, settings, device, own, now_s, owners):
+            state = _files_state(settings.reading_digest(device), own)
             due.work.append(Work("ingest", device, _loaded(lake, device) + 1, state=state))
             continue
         after = _after_ingest(lake, settings, device)
@@ -137,6 +140,12 @@ def plan_work(
     if not due.work:
         due.work = [w for w in _fleet(lake, settings) if not left_alone(w)]
     return due
+
+
+def _has_lost_files(lake: Lake, device: str, owners: Mapping[str, str]) -> bool:
+    """True where the settings have given files whose rows a device holds to other devices."""
+    held = lake.scan("source_files", device).filter(pl.col("status") != MOVED).select("path").collect()["path"]
+    return not owners.keys().isdisjoint(held)
 
 
 def _files_state(digest: str, files: list[RawFile]) -> str:
@@ -202,9 +211,9 @@ def is_finished(lake: Lake, settings: Settings, device: str) -> bool:
 
 
 def is_battery(lake: Lake, device: str) -> bool:
-    """True where a device has signals that the battery tables are made from."""
+    """True where a device has signals that the battery tables are made from, or rows of those it had in the tables."""
     found = lake.scan("signals", device).filter(pl.col("quantity").is_in(BATTERY_QUANTITIES)).head(1).collect()
-    return not found.is_empty()
+    return not found.is_empty() or any(lake.holds(table, device) for table in BATTERY_TABLES)
 
 
 def due_months(lake: Lake, settings: Settings, device: str, tables: Iterable[str] = _BY_MONTH) -> list[str]:

@@ -9,6 +9,7 @@ from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, 
 from energy_pipeline.alerts import announce_cells, send_pending
 from energy_pipeline.assets.common import OWNERS, column_schema, describe, freshness, result, tags_of
 from energy_pipeline.compute.fleet import build_fleet_row
+from energy_pipeline.loading.plan import MOVED
 from energy_pipeline.resources.commits import Scope
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.site import SiteResource
@@ -32,7 +33,7 @@ def build_fleet(operation: OperationSettings) -> list[AssetsDefinition]:
     )
     def fleet_summary(context: AssetExecutionContext, site: SiteResource) -> MaterializeResult:
         lake, settings = site.lake(), site.settings()
-        devices = lake.devices()
+        devices = [d for d in lake.devices() if not _is_empty_shell(lake, d)]
         # A device that is held back, or not done yet, keeps its earlier number: the overview is due again after it.
         numbers = fleet_numbers(lake, settings)
         rows = lake.replace(FLEET_TABLE, Scope(), lambda: _rows(lake, site, devices), numbers)
@@ -42,6 +43,11 @@ def build_fleet(operation: OperationSettings) -> list[AssetsDefinition]:
         return result(context, FLEET_TABLE, {"all": rows}, lake)
 
     return [fleet_summary]
+
+
+def _is_empty_shell(lake: Lake, device: str) -> bool:
+    """True for a device whose files are all another one's by now."""
+    return set(lake.read("source_files", device)["status"]) == {MOVED}
 
 
 def _rows(lake: Lake, site: SiteResource, devices: list[str]) -> pl.DataFrame:

@@ -10,6 +10,10 @@ from energy_pipeline.resources.lake import Lake
 from energy_pipeline.settings import Settings
 
 
+def _one_battery(lake: Lake, _: Settings, device: str, __: list[str]) -> Finding:
+    return findings.batteries_in_one_device(lake.read("signals", device))
+
+
 def _sat_range(lake: Lake, settings: Settings, device: str, months: list[str]) -> Finding:
     limits = settings.battery_of(device).sat_limits_v
     return findings.sat_outside_chemistry(lake.read("sat_voltage", device, months), limits)
@@ -36,6 +40,7 @@ def _evidence(lake: Lake, _: Settings, device: str, __: list[str]) -> Finding:
 
 
 RULES = (
+    Rule(guards.ONE_BATTERY, "No second battery hides behind the signals of the first.", _one_battery),
     Rule(guards.SAT_RANGE, "No sentinel or spike has become a SAT voltage.", _sat_range),
     Rule(guards.FITS, "No cell is passed over in silence.", _fits),
     Rule(guards.CYCLES, "Cycles counted by charge, by energy and by SOC are the same cycles.", _cycles),

@@ -12,6 +12,9 @@ import polars as pl
 from energy_pipeline.schemas import Table
 
 SUM_TOLERANCE = 1e-9
+# Of these the computations use one signal of a device: of the battery, and of the cell at one place of one pack.
+ONE_OF_A_BATTERY = ("system_voltage", "system_current", "system_power", "soc", "soh")
+ONE_OF_A_CELL = ("cell_voltage", "cell_temperature")
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,29 @@ def cells_without_fit(cells: pl.DataFrame, fits: pl.DataFrame) -> Finding:
     return Finding(
         failed, len(cells), "every cell with readings has a slope or a reason",
         "materialise the device's tables again (device_job); if it stays, report the cells shown",
+    )
+
+
+def batteries_in_one_device(signals: pl.DataFrame) -> Finding:
+    """Quantities of a battery, and places of cells, that two signals of the device give: one would stand for both.
+
+    Of voltage, current, power, SOC and SOH of a battery the first signal by name is used; cells of the same number in
+    packs of the same number are one pack in its level and its trend.
+
+    Args:
+        signals: the device's `signals`.
+    """
+    single = pl.col("quantity").is_in([*ONE_OF_A_BATTERY, *ONE_OF_A_CELL])
+    known = signals.filter(single & (pl.col("rows_accepted") > 0))
+    places = known.group_by("quantity", "pack", "cell").agg(pl.col("signal").sort()).sort("quantity", "pack", "cell")
+    failed = places.filter(pl.col("signal").list.len() > 1).select(
+        "quantity", "pack", "cell", pl.col("signal").list.first().alias("used"),
+        pl.col("signal").list.slice(1).list.join(", ").alias("others"),
+    )
+    return Finding(
+        failed, len(known), "one signal per quantity of the battery and per place of a cell",
+        "give each battery a device of its own: a [[source]] block with `glob` and `device` per battery; see "
+        "docs/settings.md",
     )
 
 

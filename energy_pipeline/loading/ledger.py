@@ -12,13 +12,15 @@ import polars as pl
 
 from energy_pipeline.compute.layout import Target
 from energy_pipeline.loading.files import FileResult
-from energy_pipeline.loading.plan import LoadPlan
+from energy_pipeline.loading.plan import MOVED, LoadPlan
 from energy_pipeline.loading.problems import unnamed_keys
 from energy_pipeline.schemas.ingest import SIGNALS, SOURCE_FILES
 
 META_DEVICE, META_LOAD, META_FILES, META_SIGNALS = (
     "energy.device", "energy.load", "energy.source_files", "energy.signals",
 )
+_NOTHING = {"rows_read": 0, "rows_rejected": 0, "first_ts": None, "last_ts": None,
+            "end_local_us": None, "end_ts": None, "end_clocks": None}
 
 
 @dataclass
@@ -70,6 +72,10 @@ class Ledger:
         for path in plan.vanished:
             for row in self.files.get(path, {}).values():
                 row.update(status="vanished", reason="the file is gone; its rows are kept", load=self.load)
+        for path, device in plan.moved.items():
+            row = next(iter(self.files[path].values()))
+            self.files[path] = {None: {**row, **_NOTHING, "signal": None, "status": MOVED, "load": self.load,
+                                       "reason": f"the settings give the file to {device}, which has its rows now"}}
         for signal in plan.rebuild:
             self.signals.pop(signal, None)
 
@@ -82,23 +88,21 @@ class Ledger:
             "head_digest": result.head, "tail_digest": result.tail, "read_bytes": result.read_bytes,
             "lines_read": result.lines_read, "settings_digest": settings_digest,
         }
-        nothing = {"rows_read": 0, "rows_rejected": 0, "first_ts": None, "last_ts": None,
-                   "end_local_us": None, "end_ts": None, "end_clocks": None}
         known = self.files.get(file.path, {}) if result.work.entry is not None else {}
         rows: dict[str | None, dict[str, object]] = {}
         for target in result.layout.targets if result.layout else ():
-            row = {**nothing, **known.get(target.signal, {}), **common, "signal": target.signal}
+            row = {**_NOTHING, **known.get(target.signal, {}), **common, "signal": target.signal}
             self._add_chunk(row, result, target.signal)
             rows[target.signal] = row
         if result.layout is not None and result.chunk is not None and (
             None in known or result.chunk.unnamed or result.chunk.torn
         ):
-            rows[None] = self._of_no_signal({**nothing, **known.get(None, {}), **common, "signal": None}, result)
+            rows[None] = self._of_no_signal({**_NOTHING, **known.get(None, {}), **common, "signal": None}, result)
         if result.layout is None and known:  # the rest could not be read: what was read before still stands
             keep = {"read_bytes", "lines_read", "head_digest", "tail_digest"}
             rows = {s: {**row, **{k: v for k, v in common.items() if k not in keep}} for s, row in known.items()}
         if not rows:
-            rows[None] = {**nothing, **common, "signal": None}
+            rows[None] = {**_NOTHING, **common, "signal": None}
         self.files[file.path] = rows
 
     def _of_no_signal(self, row: dict[str, object], result: FileResult) -> dict[str, object]:

@@ -8,7 +8,7 @@ change.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -27,7 +27,7 @@ from energy_pipeline.loading.commit import LoadCommit, repair_ledger, write_ledg
 from energy_pipeline.loading.due_months import DueMonths, MonthIndex, neighbours, not_ignored
 from energy_pipeline.loading.events import NOTHING, events_are_current, judge_events, stored_rows
 from energy_pipeline.loading.ledger import Ledger, SignalAccount
-from energy_pipeline.loading.plan import FileWork, LoadPlan, ledger_entries, plan_load
+from energy_pipeline.loading.plan import NOBODY, FileWork, LoadPlan, ledger_entries, plan_load
 from energy_pipeline.loading.problems import file_problems
 from energy_pipeline.loading.spool import Spool
 from energy_pipeline.memory import give_back
@@ -59,7 +59,7 @@ class LoadReport:
 
 def load_device(
     lake: Lake, settings: Settings, device: str, files: list[RawFile], now_s: float | None = None,
-    progress: Progress | None = None, *, careful: bool = False,
+    progress: Progress | None = None, *, careful: bool = False, owners: Mapping[str, str] = NOBODY,
 ) -> LoadReport:
     """Load everything that is new in a device's files.
 
@@ -71,6 +71,7 @@ def load_device(
         now_s: the present time [s since 1970]; default: the clock.
         progress: called with (bytes done, bytes in all, what).
         careful: an earlier attempt failed or was killed: read one file after the other, and note each (`attempts.py`).
+        owners: the device of every file on disk: rows of a file that has become another device's are taken out.
 
     Raises:
         LakeBusyError: another process kept loading the same device.
@@ -80,7 +81,7 @@ def load_device(
         now = time.time() if now_s is None else now_s
         try:
             repaired = repair_ledger(lake, settings, device)
-            report = _Load(lake, settings, device, files, now, progress, careful=careful).run()
+            report = _Load(lake, settings, device, files, now, progress, owners, careful=careful).run()
         except (CommitFailedError, _LedgerBehindError):
             continue
         report.repaired = repaired
@@ -89,7 +90,10 @@ def load_device(
     raise LakeBusyError(msg)
 
 
-def load_is_due(lake: Lake, settings: Settings, device: str, files: list[RawFile], now_s: float) -> bool:
+def load_is_due(
+    lake: Lake, settings: Settings, device: str, files: list[RawFile], now_s: float,
+    owners: Mapping[str, str] = NOBODY,
+) -> bool:
     """True where a load of this device would do anything."""
     key = f"load:{device}"
     if lake.number("readings", key) != lake.number("source_files", key):
@@ -97,7 +101,7 @@ def load_is_due(lake: Lake, settings: Settings, device: str, files: list[RawFile
     entries = ledger_entries(lake.read("source_files", device))
     if not events_are_current(lake, settings, device):
         return True
-    return not plan_load(files, entries, settings.reading_digest(device), now_s, wait=True).is_empty
+    return not plan_load(files, entries, settings.reading_digest(device), now_s, wait=True, owners=owners).is_empty
 
 
 class _LedgerBehindError(Exception):
@@ -109,7 +113,7 @@ class _Load:
 
     def __init__(
         self, lake: Lake, settings: Settings, device: str, files: list[RawFile], now_s: float,
-        progress: Progress | None, *, careful: bool,
+        progress: Progress | None, owners: Mapping[str, str], *, careful: bool,
     ) -> None:
         self.careful = careful
         self.lake, self.settings, self.device, self.now_s = lake, settings, device, now_s
@@ -129,7 +133,7 @@ class _Load:
         self.stored_signals = lake.read("signals", device)
         self.ledger = Ledger.of(device, self.number, stored_files, self.stored_signals)
         self.digest = settings.reading_digest(device)
-        self.plan: LoadPlan = plan_load(files, ledger_entries(stored_files), self.digest, now_s)
+        self.plan: LoadPlan = plan_load(files, ledger_entries(stored_files), self.digest, now_s, owners=owners)
         self.accounts: dict[str, SignalAccount] = {}
         self.attempts = Attempts(lake, device, self.digest)
         self.out = LoadCommit(

@@ -4,6 +4,7 @@ Grown files are read from where the last load stopped; anything else that change
 from all their files. Nothing is parsed here. Next: `load.py` carries a plan out.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +14,8 @@ from energy_pipeline.compute.zones import Before
 from energy_pipeline.resources.raw_files import RawFile, head_digest, open_bytes, tail_digest
 
 YOUNG_S = 5.0
+MOVED = "moved"
+NOBODY: Mapping[str, str] = {}
 LAST_LINE = "the last line is not complete yet"
 OPEN_END = "the last rows are understood by what follows them: a repeated hour, or a row at midnight"
 HOUR_OPEN_S = 3 * 3600.0  # so long is waited for what tells the times of a file's last rows
@@ -49,7 +52,8 @@ class FileWork:
 class LoadPlan:
     """Work of one load: files to read, signals to rebuild from scratch, and entries that only change their name.
 
-    `renamed` maps the path in the ledger to the file as it lies now; a file that came back keeps its path.
+    `renamed` maps the path in the ledger to the file as it lies now; a file that came back keeps its path. `moved` maps
+    the path of a file that the settings have given to another device to that device: its rows are there now.
     """
 
     read: list[FileWork] = field(default_factory=list)
@@ -57,12 +61,13 @@ class LoadPlan:
     forget: set[str] = field(default_factory=set)
     renamed: dict[str, RawFile] = field(default_factory=dict)
     vanished: list[str] = field(default_factory=list)
+    moved: dict[str, str] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
         """True where a load would change nothing."""
-        return not (self.read or self.rebuild or self.forget or self.renamed or self.vanished)
+        return not (self.read or self.rebuild or self.forget or self.renamed or self.vanished or self.moved)
 
 
 def ledger_entries(ledger: pl.DataFrame) -> dict[str, LedgerEntry]:
@@ -89,8 +94,14 @@ def _end_of(row: dict[str, Any]) -> Before:
     return Before((), utc, written) if written is None else Before((written,), utc, written)
 
 
+def owners_of(files: Mapping[str, list[RawFile]]) -> dict[str, str]:
+    """Return the device that each file belongs to, by path."""
+    return {file.path: device for device, own in files.items() for file in own}
+
+
 def plan_load(
-    files: list[RawFile], entries: dict[str, LedgerEntry], settings_digest: str, now_s: float, wait: bool = False
+    files: list[RawFile], entries: dict[str, LedgerEntry], settings_digest: str, now_s: float, wait: bool = False,
+    owners: Mapping[str, str] = NOBODY,
 ) -> LoadPlan:
     """Compare files with the ledger.
 
@@ -100,6 +111,7 @@ def plan_load(
         settings_digest: digest of the settings that shape readings; another one means reading again.
         now_s: the present time [s since 1970].
         wait: leave files alone that changed less than five seconds ago (they are listed as `waiting`).
+        owners: the device of every file on disk; a file of the ledger that is another device's now leaves this one.
     """
     plan = LoadPlan()
     present = {f.path: f for f in files}
@@ -108,7 +120,7 @@ def plan_load(
         entry = entries.get(file.path)
         if wait and file.age_s(now_s) < YOUNG_S and (entry is None or _changed(file, entry)):
             plan.waiting.append(file.path)
-        elif entry is None:
+        elif entry is None or entry.status == MOVED:
             fresh.append(file)
         elif entry.status == "vanished" and _is_same_file(file, entry, settings_digest):
             plan.renamed[file.path] = file  # away and back, as on a network folder: nothing to read
@@ -116,7 +128,10 @@ def plan_load(
             _rebuild(plan, file, entry)
         elif entry.status == "vanished" or _changed(file, entry) or _pending_is_due(file, entry, now_s):
             _judge_change(plan, file, entry)
-    gone = {p: e for p, e in entries.items() if p not in present}
+    gone = {p: e for p, e in entries.items() if p not in present and e.status != MOVED}
+    plan.moved = {path: owners[path] for path in gone if path in owners}
+    for path in plan.moved:
+        plan.rebuild.update(gone.pop(path).signals)
     _match_renames(plan, fresh, gone, settings_digest)
     plan.vanished = sorted(p for p, e in gone.items() if p not in plan.renamed and e.status != "vanished")
     _complete_rebuilds(plan, files, entries)
@@ -209,6 +224,6 @@ def _complete_rebuilds(plan: LoadPlan, files: list[RawFile], entries: dict[str, 
             _rebuild(plan, file, entry)
             changed = True
     # Rows of a file that has gone cannot be read again: its signals keep what they have and take the rest in anew.
-    away = {p for p, e in entries.items() if e.status == "vanished" and p not in by_path}
+    away = {p for p, e in entries.items() if e.status == "vanished" and p not in by_path and p not in plan.moved}
     lost = {s for p in away.union(plan.vanished) for s in entries[p].signals}
     plan.rebuild -= lost

@@ -51,6 +51,7 @@ class Lake:
         self.options = dict(storage_options) if storage_options else None
         self._readers: dict[str, tuple[DeltaTable, _Log | None]] = {}
         self._numbers: dict[str, tuple[tuple[str, int], dict[str, int]]] = {}
+        self._holders: dict[str, tuple[tuple[str, int], set[str]]] = {}
 
     def path(self, name: str) -> str:
         """Folder or URL of a table."""
@@ -149,6 +150,16 @@ class Lake:
         table = self.latest(name)
         own = [("device", "=", device)]
         return [] if table is None else sorted({p["month"] for p in table.partitions(file_pruning_predicate=own)})
+
+    def holds(self, name: str, device: str) -> bool:
+        """True where a table has rows of a device; the devices of a version are listed once."""
+        table = self.latest(name)
+        if table is None:
+            return False
+        version = (table.metadata().id, table.version())
+        if self._holders.get(name, (None,))[0] != version:
+            self._holders[name] = version, {p["device"] for p in table.partitions()}
+        return device in self._holders[name][1]
 
     def rows_per_month(self, name: str, device: str) -> dict[str, int]:
         """Return the rows of a device per month, from the table's log alone."""

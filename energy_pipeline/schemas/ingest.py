@@ -20,7 +20,7 @@ SOURCE_FILES = Table(
         Column("path", pl.String, "file, relative to its data root, with the root's name in front", nullable=False),
         Column("signal", pl.String, "signal read from the file; null where none was recognised or rows have none"),
         LOAD,
-        Column("status", pl.String, "read, pending, empty, unreadable or vanished", nullable=False),
+        Column("status", pl.String, "read, pending, empty, unreadable, vanished or moved", nullable=False),
         Column("reason", pl.String, "why the file is not `read`, or which rows belong to no signal, in words"),
         Column("source", pl.String, "settings block that described the file", nullable=False),
         Column("size_bytes", pl.Int64, "size when it was read", "B", nullable=False),

@@ -173,6 +173,22 @@ def test_a_sentinel_among_sat_voltages_is_red_and_a_full_cell_and_a_missing_one_
     assert failed.select("signal", "sat_voltage_v").rows() == [("v2", 65.535), ("v3", 0.0)]
 
 
+def test_a_second_battery_among_the_signals_is_red_and_two_temperatures_of_the_house_are_not() -> None:
+    names = ["bms1_soc", "bms1_p1_v1", "bms1_p1_v2", "bms1_p2_v1", "bms1_p1_t1", "weather1_t", "weather2_t"]
+    quantities = ["soc", *["cell_voltage"] * 3, "cell_temperature", *["outside_temperature"] * 2]
+    places = {"pack": [None, 1, 1, 2, 1, None, None], "cell": [None, 1, 2, 1, 1, None, None]}
+    green = rows_of("signals", signal=names, quantity=quantities, rows_accepted=[5] * 7, **places)
+    assert findings.batteries_in_one_device(green).passed
+    assert findings.batteries_in_one_device(green).checked_rows == 5
+    second = green.head(2).with_columns(pl.col("signal").str.replace("bms1", "bms2"))
+    red = findings.batteries_in_one_device(pl.concat([green, second]))
+    assert red.failed.rows() == [
+        ("cell_voltage", 1, 1, "bms1_p1_v1", "bms2_p1_v1"), ("soc", None, None, "bms1_soc", "bms2_soc"),
+    ]
+    silent = second.with_columns(pl.lit(0, pl.Int64).alias("rows_accepted"))
+    assert findings.batteries_in_one_device(pl.concat([green, silent])).passed
+
+
 def test_a_cell_without_slope_and_without_reason_is_red_and_one_with_either_is_not() -> None:
     cells = pl.DataFrame({"pack": [1, 1, 1], "cell": [1, 2, 3]}, schema={"pack": pl.Int16, "cell": pl.Int16})
     fits = {"level": ["cell"] * 2, "pack": [1, 1], "cell": [1, 2]}

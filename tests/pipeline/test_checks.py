@@ -15,7 +15,7 @@ from deltalake import write_deltalake
 
 from energy_pipeline import guards
 from energy_pipeline.checks.freshness import record_silence
-from energy_pipeline.guards import FRESH, GUARDS, SAT_RANGE, Guard
+from energy_pipeline.guards import FRESH, GUARDS, ONE_BATTERY, SAT_RANGE, Guard
 from energy_pipeline.schemas import TABLES
 from energy_pipeline.work import UNTRACKED
 from tests.pipeline.conftest import Pipeline
@@ -93,6 +93,35 @@ def test_a_row_that_stands_twice_turns_the_check_red_and_holds_the_device_back(p
     (found,) = json.loads(stored(pipeline, guard)["sample"])
     assert (found["column"], found["rule"], found["rows"]) == ("device, signal", "as in another row", 1)
     assert [h.guard for h in plan(pipeline).holds] == [guard]
+
+
+def test_two_batteries_in_one_folder_are_said_and_become_two_devices_by_two_settings(
+    tmp_path: Path, pipeline_of: Callable[[Path], Pipeline]
+) -> None:
+    for name in ("bms1_soc", "bms2_soc", "bms1_p1_v1", "bms2_p1_v1"):
+        rows = "".join(f"2024-05-05 {hour:02}:00:00,{3 + hour / 100}\n" for hour in range(24))
+        file = tmp_path / "raw" / "c7" / f"{name}.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"ts,{name}\n{rows}", encoding="utf-8")
+    settings = tmp_path / "energy.toml"
+    settings.write_text('roots = ["raw"]\nlake = "lake"\n', encoding="utf-8")
+    pipeline = pipeline_of(settings)
+    assert pipeline.run().ok  # it is said, and holds nothing back
+
+    def red() -> dict[str, int]:
+        rows = pipeline.read("check_results").filter(pl.col("check") == ONE_BATTERY.check)
+        return dict(rows.select("device", "failed_rows").iter_rows())
+
+    assert red() == {"c7": 2}
+    with settings.open("a", encoding="utf-8") as more:
+        more.write('[[source]]\nname = "second"\nglob = "c7/bms2_*.csv"\ndevice = "c7-b"\n')
+    assert pipeline.run().ok
+    assert red() == {"c7": 0, "c7-b": 0}
+    assert sorted(pipeline.read("fleet_summary")["device"]) == ["c7", "c7-b"]
+    named = pipeline.read("signals").filter(pl.col("rows_accepted") > 0)
+    assert named.group_by("device").agg(pl.col("signal").sort()).sort("device").rows() == [
+        ("c7", ["bms1_p1_v1", "bms1_soc"]), ("c7-b", ["bms2_p1_v1", "bms2_soc"]),
+    ]
 
 
 def test_of_readings_only_the_months_of_a_new_load_are_looked_at(pipeline: Pipeline, tmp_path: Path) -> None:

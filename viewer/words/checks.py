@@ -26,6 +26,13 @@ _CHECKS: dict[str, tuple[str, str, str]] = {
         "Signal und ts (UTC) aus counter_events in den Block [[event]] übernehmen oder ihn entfernen",
         "copy signal and ts (UTC) from counter_events into the [[event]] block, or remove it",
     ),
+    "each_device_is_one_battery": (
+        "Jedes Gerät ist eine Batterie",
+        "Jeder Batterie ein eigenes Gerät geben: je ein Block [[source]] mit `glob` und `device`; siehe "
+        "docs/settings.md",
+        "give each battery a device of its own: a [[source]] block with `glob` and `device` per battery; see "
+        "docs/settings.md",
+    ),
     "days_equal_five_minutes": (
         "Tage gleichen ihren Fünf-Minuten-Werten",
         "Den Monat neu materialisieren; bleibt es dabei, mit den gezeigten Zeilen melden",
@@ -100,6 +107,10 @@ LIMITS: tuple[tuple[str, str], ...] = (
     ),
     (r"equal counts and extremes; sums within (\S+)", "Anzahlen und Extreme gleich; Summen auf {} genau"),
     (r"every cell with readings has a slope or a reason", "jede Zelle mit Werten hat eine Steigung oder einen Grund"),
+    (
+        r"one signal per quantity of the battery and per place of a cell",
+        "ein Signal je Größe der Batterie und je Platz einer Zelle",
+    ),
     (r"(\S+) to (\S+) V", "{} bis {} V"),
     (
         r"counts by charge, energy and SOC within (\S+) %",

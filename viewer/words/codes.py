@@ -61,6 +61,7 @@ _OWN: dict[str, tuple[str, str]] = {
     "file.empty": ("leer", "empty"),
     "file.unreadable": ("nicht lesbar", "unreadable"),
     "file.vanished": ("verschwunden", "vanished"),
+    "file.moved": ("bei anderem Gerät", "with another device"),
     "event.dip": ("Einbruch", "dip"),
     "event.spike": ("Ausreißer", "spike"),
     "event.rollover": ("Überlauf", "rollover"),
