@@ -18,7 +18,8 @@ from energy_pipeline.aggregation import aggregate_months
 from energy_pipeline.checks.meters import compare_registers
 from energy_pipeline.compute import comparison, findings, meter_findings, zones
 from energy_pipeline.loading.load import load_device
-from energy_pipeline.loading.plan import MOVED, ledger_entries, owners_of, plan_load
+from energy_pipeline.loading.owners import owners_of
+from energy_pipeline.loading.plan import MOVED, ledger_entries, plan_load
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.raw_files import RawFile, discover
 from energy_pipeline.schemas.base import UTC_TS
@@ -92,7 +93,7 @@ def verify_lake(
     """
     found = discover(settings)
     report = VerifyReport(problems=[p.message for p in found.problems])
-    wanted, owners = set(only), owners_of(found.devices)
+    wanted, owners = set(only), owners_of(lake, found.devices)
     names = sorted({*found.devices, *lake.devices()})
     report.problems += [f"no device is called {d!r}; there are: {', '.join(names) or 'none'}"
                         for d in sorted(wanted - set(names))]

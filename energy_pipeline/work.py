@@ -28,7 +28,8 @@ from energy_pipeline.guards import (
 )
 from energy_pipeline.guards import verdicts as read_verdicts
 from energy_pipeline.loading.load import load_is_due
-from energy_pipeline.loading.plan import MOVED, owners_of
+from energy_pipeline.loading.owners import owners_of
+from energy_pipeline.loading.plan import MOVED
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.raw_files import RawFile
 from energy_pipeline.schemas import TABLES, battery
@@ -124,7 +125,7 @@ def plan_work(
         now_s: the present time [s since 1970], to leave young files alone.
         left_alone: true for work that has failed too often; it is not returned, and the fleet does not wait for it.
     """
-    known, owners = sorted({*files, *lake.devices()}), owners_of(files)
+    known, owners = sorted({*files, *lake.devices()}), owners_of(lake, files)
     due = Due(problems=[*settings.unknown_devices(known), *settings.unknown_meters(known)])
     for device in known:
         own = files.get(device, [])
@@ -143,7 +144,7 @@ def plan_work(
 
 
 def _has_lost_files(lake: Lake, device: str, owners: Mapping[str, str]) -> bool:
-    """True where the settings have given files whose rows a device holds to other devices."""
+    """True where files whose rows a device holds are other devices' by now."""
     held = lake.scan("source_files", device).filter(pl.col("status") != MOVED).select("path").collect()["path"]
     return not owners.keys().isdisjoint(held)
 

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from energy_pipeline import work
 from energy_pipeline.aggregation import aggregate_months
 from energy_pipeline.loading.load import LoadReport, load_device
-from energy_pipeline.loading.plan import owners_of
+from energy_pipeline.loading.owners import owners_of
 from energy_pipeline.resources.lake import Lake
 from energy_pipeline.resources.raw_files import RawFile, discover
 from energy_pipeline.schemas.resolution import LEVELS
@@ -105,7 +105,7 @@ class Site:
         devices = discover(self.settings).devices
         now = self.now_s if now_s is None else now_s
         return load_device(
-            self.lake, self.settings, device, devices.get(device, []), now, owners=owners_of(devices)
+            self.lake, self.settings, device, devices.get(device, []), now, owners=owners_of(self.lake, devices)
         )
 
     def due(self, device: str = "m1") -> list[str]:

@@ -11,7 +11,7 @@ from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, 
 from energy_pipeline.assets.common import ONE_RUN, freshness, result, table_spec
 from energy_pipeline.assets.pictures import add_device_pictures
 from energy_pipeline.loading.load import LoadReport, load_device
-from energy_pipeline.loading.plan import owners_of
+from energy_pipeline.loading.owners import owners_of
 from energy_pipeline.partitions import Partitions, devices_of
 from energy_pipeline.progress import report_progress
 from energy_pipeline.resources.raw_files import discover
@@ -36,7 +36,7 @@ def build_ingest(parts: Partitions, operation: OperationSettings) -> list[Assets
     def ingest(context: AssetExecutionContext, site: SiteResource) -> Iterator[MaterializeResult]:
         lake, settings = site.lake(), site.settings()
         found = discover(settings)
-        owners, reports = owners_of(found.devices), []
+        owners, reports = owners_of(lake, found.devices), []
         for device in devices_of(context):
             report = load_device(
                 lake, settings, device, found.devices.get(device, []), progress=report_progress,

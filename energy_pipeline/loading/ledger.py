@@ -75,7 +75,7 @@ class Ledger:
         for path, device in plan.moved.items():
             row = next(iter(self.files[path].values()))
             self.files[path] = {None: {**row, **_NOTHING, "signal": None, "status": MOVED, "load": self.load,
-                                       "reason": f"the settings give the file to {device}, which has its rows now"}}
+                                       "reason": f"the file belongs to {device}, which has its rows now"}}
         for signal in plan.rebuild:
             self.signals.pop(signal, None)
 

@@ -94,11 +94,6 @@ def _end_of(row: dict[str, Any]) -> Before:
     return Before((), utc, written) if written is None else Before((written,), utc, written)
 
 
-def owners_of(files: Mapping[str, list[RawFile]]) -> dict[str, str]:
-    """Return the device that each file belongs to, by path."""
-    return {file.path: device for device, own in files.items() for file in own}
-
-
 def plan_load(
     files: list[RawFile], entries: dict[str, LedgerEntry], settings_digest: str, now_s: float, wait: bool = False,
     owners: Mapping[str, str] = NOBODY,
@@ -111,7 +106,7 @@ def plan_load(
         settings_digest: digest of the settings that shape readings; another one means reading again.
         now_s: the present time [s since 1970].
         wait: leave files alone that changed less than five seconds ago (they are listed as `waiting`).
-        owners: the device of every file on disk; a file of the ledger that is another device's now leaves this one.
+        owners: whose each file is (`owners.py`); one of the ledger that is another device's by now leaves this one.
     """
     plan = LoadPlan()
     present = {f.path: f for f in files}
@@ -165,7 +160,7 @@ def _judge_change(plan: LoadPlan, file: RawFile, entry: LedgerEntry) -> None:
     grown = file.size > entry.size or (entry.status == "pending" and not _changed(file, entry))
     readable = entry.signals and entry.read_bytes > 0 and not file.is_whole
     try:
-        goes_on = grown and readable and _same_start(file, entry) and _line_was_complete(file, entry)
+        goes_on = grown and readable and same_start(file, entry) and _line_was_complete(file, entry)
     except OSError:  # gone or locked since it was listed: what is stored stays, the next load looks again
         plan.waiting.append(file.path)
         return
@@ -175,10 +170,11 @@ def _judge_change(plan: LoadPlan, file: RawFile, entry: LedgerEntry) -> None:
         _rebuild(plan, file, entry)
 
 
-def _same_start(file: RawFile, entry: LedgerEntry) -> bool:
-    return (
-        head_digest(file, entry.read_bytes) == entry.head and tail_digest(file, entry.read_bytes) == entry.tail
-    )
+def same_start(file: RawFile, entry: LedgerEntry) -> bool:
+    """True where a file begins with what was read of an entry; of a compressed file its first block says so."""
+    if file.is_whole:
+        return head_digest(file, file.size) == entry.head
+    return head_digest(file, entry.read_bytes) == entry.head and tail_digest(file, entry.read_bytes) == entry.tail
 
 
 def _line_was_complete(file: RawFile, entry: LedgerEntry) -> bool:
@@ -204,7 +200,7 @@ def _is_same_file(file: RawFile, entry: LedgerEntry, settings_digest: str) -> bo
     if not read_whole or entry.size != file.size or entry.settings != settings_digest:
         return False
     try:
-        return head_digest(file, file.size) == entry.head if file.is_whole else _same_start(file, entry)
+        return same_start(file, entry)
     except OSError:
         return False
 

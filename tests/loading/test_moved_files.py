@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from energy_pipeline.loading.load import load_is_due
-from energy_pipeline.loading.plan import owners_of
+from energy_pipeline.loading.owners import owners_of
 from energy_pipeline.resources.raw_files import discover
 from energy_pipeline.verify import verify_lake
 from tests.conftest import NOW_S, Site, assert_closed, assert_same_tables, csv_text
@@ -57,7 +57,7 @@ def test_the_ledger_says_where_a_file_has_gone_and_nothing_is_due_after_it(site)
         ("raw/hall/com_ap.csv", "com_ap", "read", 6), ("raw/hall/sub_com_ap.csv", None, "moved", 0),
         ("raw/hall/sub_pos_ae.csv", None, "moved", 0),
     ]
-    assert "to sub, which has its rows now" in ledger["reason"][1]
+    assert "sub, which has its rows now" in ledger["reason"][1]
     assert not is_due(plant, "hall")
     (plant.root / "hall" / "sub_pos_ae.csv").unlink()
     assert not is_due(plant, "hall")  # gone from the other device: that one says so
@@ -67,12 +67,37 @@ def test_the_ledger_says_where_a_file_has_gone_and_nothing_is_due_after_it(site)
 def is_due(plant: Site, device: str) -> bool:
     devices = discover(plant.settings).devices
     return load_is_due(
-        plant.lake, plant.settings, device, devices.get(device, []), NOW_S, owners_of(devices)
+        plant.lake, plant.settings, device, devices.get(device, []), NOW_S, owners_of(plant.lake, devices)
     )
 
 
 def test_a_folder_that_is_only_away_keeps_its_rows(site):
     plant = taken_in(site({**FILES, "m2/com_ap.csv": csv_text("com_ap", MORNING)}))
+    (plant.root / "hall").rename(plant.folder / "elsewhere")
+    taken_in(plant)
+    assert plant.readings(device="hall").height == ROWS
+
+
+@pytest.mark.parametrize("grown", ["", "2024-05-01 00:00:00,9\n"])
+def test_a_folder_that_got_another_name_counts_once_also_where_its_files_have_grown(site, grown):
+    plant = taken_in(site(FILES))
+    (plant.root / "hall").rename(plant.root / "workshop")
+    plant.write("workshop/com_ap.csv", grown, append=True)
+    assert is_due(plant, "hall")
+    taken_in(plant)
+    assert_same_tables(plant.tables("workshop"), taken_in(site({
+        path.replace("hall", "workshop"): text + (grown if path == "hall/com_ap.csv" else "")
+        for path, text in FILES.items()
+    })).tables("workshop"))
+    assert plant.readings(device="hall").is_empty()
+    assert set(plant.lake.read("source_files", "hall")["status"]) == {"moved"}
+    assert not is_due(plant, "hall")
+
+
+@pytest.mark.parametrize("other", ["2024-03-05 00:00:00,9\n", ""])
+def test_a_meter_with_files_of_the_same_names_is_not_taken_for_one_whose_folder_is_away(site, other):
+    plant = taken_in(site({**FILES, **{path.replace("hall", "m2"): text for path, text in FILES.items()}}))
+    plant.write("m2/com_ap.csv", csv_text("com_ap", [("2024-03-05 00:00:00", 8)]) + other)
     (plant.root / "hall").rename(plant.folder / "elsewhere")
     taken_in(plant)
     assert plant.readings(device="hall").height == ROWS
@@ -111,4 +136,4 @@ def differences(plant: Site, device: str) -> list[str]:
 
 def test_the_page_of_the_data_path_says_what_happens_to_such_files():
     page = Path(__file__).resolve().parents[2] / "docs" / "data-path.md"
-    assert "| moved |" in page.read_text(encoding="utf-8")
+    assert "| moved to another device |" in page.read_text(encoding="utf-8")

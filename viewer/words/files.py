@@ -12,8 +12,8 @@ REASONS: tuple[tuple[str, str], ...] = (
     ),
     (r"the file is gone; its rows are kept", "die Datei ist weg; ihre Zeilen bleiben"),
     (
-        r"the settings give the file to (\S+), which has its rows now",
-        "die Datei gehört nach den Einstellungen zu {}; dort stehen ihre Zeilen",
+        r"the file belongs to (\S+), which has its rows now",
+        "die Datei gehört zu {}; dort stehen ihre Zeilen",
     ),
     (r"the file holds no rows", "die Datei hat keine Zeilen"),
     (r"header only: the file holds no rows", "nur ein Kopf: die Datei hat keine Zeilen"),
