@@ -103,28 +103,41 @@ def _of_signal(
     change = current.held(t1, hold) - steps.current
     good &= np.abs(np.nan_to_num(change)) >= battery.resistance_step_c * battery.nameplate_ah
     good &= np.sign(np.nan_to_num(change)) == np.sign(steps.size)
-    before = series.value[np.maximum(a, 0)] + _drift(series, a, steps, battery)
+    slope = _own_slope(series, a, steps, battery)
+    before = series.value[np.maximum(a, 0)] + slope * (steps.before - t0)
     volt = 1000.0 * (series.value[b] - before)
     k = np.flatnonzero(good)
     return pl.DataFrame(
         {
             "signal": [name] * len(k), "step": k, "delta_i_a": change[k], "delta_v_mv": volt[k],
             "r_0_90s_mohm": volt[k] / change[k], "delay_s": delay[k],
+            "run_mv": 1000.0 * (slope * (t1 - t0))[k],
         },
         schema_overrides={"signal": pl.String},
     )
 
 
-def _drift(series: Series, a: Int, steps: Steps, battery: BatterySettings) -> Float:
-    """Return how far the voltage moved by itself from its last reading to the step [V], under a steady current.
+def _own_slope(series: Series, a: Int, steps: Steps, battery: BatterySettings) -> Float:
+    """Return how fast the voltage moved by itself before each step [V/µs], under a steady current.
 
-    The slope of the last two readings is carried on to the step; nothing from rest, or where they lie too far apart.
+    That of the last two readings; nothing from rest, or where they lie too far apart.
     """
     k, j = np.maximum(a, 0), np.maximum(a - 1, 0)
     apart = series.ts[k] - series.ts[j]
     near = (apart > 0) & (apart <= battery.resistance_delay_s * SECOND_US) & ~steps.from_rest
-    slope = (series.value[k] - series.value[j]) / np.maximum(apart, 1)
-    return np.where(near, slope * (steps.before - series.ts[k]), 0.0)
+    return np.where(near, (series.value[k] - series.value[j]) / np.maximum(apart, 1), 0.0)
+
+
+def _in_command(frame: pl.DataFrame, battery: BatterySettings) -> pl.DataFrame:
+    """Return the rows of steps that the current made, not the run of the voltage by itself.
+
+    Near the ends of the curve the voltage of LFP moves by millivolts within the seconds between two readings, faster
+    and faster, so that what a step added cannot be told from it. A step is judged by the median of all cells (the
+    system's voltage by itself): one cell's millivolt of resolution decides nothing, and no cell is chosen by its value.
+    """
+    kind = (pl.col("step"), pl.col("cell").is_not_null())
+    run, change = (pl.col(c).abs().median().over(*kind) for c in ("run_mv", "delta_v_mv"))
+    return frame.filter(run <= battery.resistance_run_share * change).drop("run_mv")
 
 
 def _finish(
@@ -146,9 +159,8 @@ def _finish(
         pl.col("soc", "temperature_c").fill_nan(None),
         pl.when(pl.col("soc").is_not_nan()).then("soc_bin").alias("soc_bin"),
     )
-    joined = frame.join(about, on="step", how="left").join(
-        ctx.signals.select("signal", "pack", "cell"), on="signal", how="left"
-    )
+    placed = frame.join(ctx.signals.select("signal", "pack", "cell"), on="signal", how="left")
+    joined = _in_command(placed, ctx.battery).join(about, on="step", how="left")
     return RESISTANCE_STEPS.conform(
         joined.with_columns(pl.lit(ctx.device).alias("device"), pl.lit(month).alias("month")).sort("step_ts", "signal")
     )

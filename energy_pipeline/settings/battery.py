@@ -116,6 +116,10 @@ class BatterySettings(Model):
     resistance_delay_s: float = Field(90.0, gt=0)
     resistance_min_steps: int = Field(5, ge=1)
     resistance_steps_per_day: int = Field(24, ge=1, description="largest number of steps kept per day")
+    resistance_run_share: float = Field(
+        0.2, gt=0, le=1, description="a step counts where the voltage, by its run before, moved at most this share of "
+        "the step's change by itself until it was read [1]"
+    )
     resistance_steady_c: float = Field(0.02, gt=0, description="the current may move this much before a step [1/h]")
     explained_min_days: int = Field(60, ge=20, description="qualified days before SAT is explained")
     explained_min_spread: tuple[float, float, float] = Field(

@@ -42,6 +42,26 @@ def test_a_sign_that_flips_inside_the_month_leaves_no_negative_resistance() -> N
         assert part["r_0_90s_mohm"].median() == pytest.approx(0.25, abs=0.02)
 
 
+@pytest.mark.parametrize(("mv_per_minute", "counted"), [(0.0, True), (1.0, True), (18.0, False)])
+def test_a_step_counts_only_where_the_current_moved_the_voltage_and_not_its_own_run(
+    mv_per_minute: float, counted: bool
+) -> None:
+    plant = Charger(days=14, soc_low=30.0, soc_high=70.0, cell_step_s=20.0)
+    frame = plant.frame()
+    minute = (pl.col("ts") - pl.lit(plant.start.astimezone(UTC))).dt.total_microseconds() / 60e6
+    away = 10.0 - (minute % 20.0 - 10.0).abs()  # up for ten minutes, down for ten
+    cell = pl.col("signal").str.contains(r"_p\d+_v\d+$")
+    run = pl.when(cell).then(away * mv_per_minute / 1000.0).otherwise(0.0)
+    moving = frame.with_columns((pl.col("value") + run).alias("value")).lazy()
+    cycles = build_charge_cycles(plant.ctx, "2024-03", frame.lazy())
+    rows = build_resistance_steps(plant.ctx, "2024-03", moving, cycles).filter(pl.col("cell").is_not_null())
+    stops = rows.filter(~pl.col("from_rest"))
+    assert rows.filter("from_rest").height > 0
+    assert (stops.height > 0) == counted
+    if counted:
+        assert stops["r_0_90s_mohm"].median() == pytest.approx(0.25, abs=0.03)
+
+
 def test_weeks_need_five_steps_in_a_bin() -> None:
     plant = Charger(days=14, soc_low=30.0, soc_high=70.0, cell_step_s=20.0)
     rows = build_resistance(plant.ctx, steps_of(plant))
