@@ -12,6 +12,8 @@ import polars as pl
 
 from energy_pipeline.compute.alarms import hours_set
 from energy_pipeline.compute.auxiliary_meters import auxiliary_meters, meter_energies, sum_of_meters
+from viewer.catalog import DeviceInfo
+from viewer.figures_of_meters import is_whole_day, local_days
 from viewer.store import Store, TableMissing
 from viewer.wallclock import day_start
 
@@ -19,6 +21,17 @@ GROUPS = ("battery", "pcs", "auxiliary", "environment", "safety")
 STATISTICS_LEVEL = "resolution_1h"
 WHOLE_SHARE = 0.9  # of the hours with data, in which all auxiliary meters must have some
 KEY_QUANTITIES = ("soc", "soh", "pcs_power", "cell_temperature_extreme", "system_voltage", "system_current")
+
+
+@dataclass(frozen=True)
+class BatteryFigures:
+    """Energies [kWh] of a window, and how many charges and discharges end in it; None where they are not known."""
+
+    charged_kwh: float | None
+    discharged_kwh: float | None
+    auxiliary_kwh: float | None
+    charges: int | None
+    discharges: int | None
 
 
 @dataclass(frozen=True)
@@ -140,6 +153,37 @@ def auxiliary_energy_kwh(
     hours = sum_of_meters(meter_energies(rows, meters, 0.0), meters, "ts")
     whole = hours["auxiliary_kwh"].drop_nulls()
     return float(whole.sum()) if len(whole) and len(whole) >= WHOLE_SHARE * len(hours) else None
+
+
+def battery_figures(
+    store: Store, device: DeviceInfo, signals: pl.DataFrame, start: datetime, end: datetime
+) -> BatteryFigures:
+    """Return the figures of a window: the sums of its days, which Compare and the tab Energy show as well."""
+    energy, cycles = window_energy(store, device, start, end), cycle_figures(store, device.name, start, end)
+    auxiliary = energy["auxiliary_kwh"]
+    if not _holds_days(store, device, start, end):
+        auxiliary = auxiliary_energy_kwh(store, device.name, signals, start, end)
+    counts = [None if cycles.get(k) is None else int(cycles[k]) for k in ("charge_count", "discharge_count")]
+    return BatteryFigures(energy["dc_in_kwh"], energy["dc_out_kwh"], auxiliary, *counts)
+
+
+def _holds_days(store: Store, device: DeviceInfo, start: datetime, end: datetime) -> bool:
+    """Return whether a window is made of whole days that `battery_energy` holds the energies of."""
+    days = local_days(start, end, device.zone)
+    return store.exists("battery_energy") and all(is_whole_day(d, device, start, end) for d in days)
+
+
+def window_energy(store: Store, device: DeviceInfo, start: datetime, end: datetime) -> dict[str, float | None]:
+    """Return the energies of a window: sums of whole days; where it holds a day in part, at the DC terminals alone.
+
+    Those are the energies of the charges and discharges that end in it, for `battery_energy` knows whole days.
+    """
+    days = local_days(start, end, device.zone)
+    if all(is_whole_day(d, device, start, end) for d in days):
+        return energy_sums(energy_days(store, device.name, *days))
+    cycles = cycle_figures(store, device.name, start, end)
+    known = {"dc_in_kwh": cycles.get("charge_kwh"), "dc_out_kwh": cycles.get("discharge_kwh")}
+    return dict.fromkeys(ENERGY_COLUMNS) | known
 
 
 def cycle_figures(store: Store, device: str, start: datetime, end: datetime) -> dict[str, float | None]:

@@ -1,7 +1,7 @@
 """Figures of a signal and of a meter over a window, from the resolution and meter tables.
 
 Means are weighted by time; median and 95th percentile are those of 5-min means weighted by covered time. Energy comes
-from `meter_daily` and counts the local days that the window touches. Used by the pages and by the API.
+from `meter_daily`; a day that the window holds in part is made anew from its quarter hours. Used by pages and API.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,16 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
+from energy_pipeline.compute import meter_quarters as mq
+from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.meter_views import power_frame
+from energy_pipeline.compute.meters import PEAKS, build_meter_daily, build_meter_peaks
+from energy_pipeline.schemas import TABLES
+from energy_pipeline.settings import Settings
+from viewer.catalog import DeviceInfo
 from viewer.series import signal_row
 from viewer.store import Store
+from viewer.wallclock import day_start, months_of
 
 QUARTER_S = 900.0
 
@@ -39,8 +46,16 @@ class SignalFigures:
 
 
 @dataclass(frozen=True)
+class WindowDays:
+    """Rows as of `meter_daily` for the days of a window, and whether the first or last of them is a part of a day."""
+
+    rows: pl.DataFrame
+    partial: bool
+
+
+@dataclass(frozen=True)
 class MeterFigures:
-    """Energy and power of a meter over the local days of a window."""
+    """Energy and power of a meter over a window."""
 
     days: int
     import_kwh: float | None
@@ -54,6 +69,7 @@ class MeterFigures:
     load_factor: float | None
     power_factor: float | None
     balance_percent: float | None
+    partial: bool = False  # the first or last day counts in part
 
 
 def signal_figures(store: Store, device: str, signal: str, start: datetime, end: datetime) -> SignalFigures:
@@ -98,14 +114,61 @@ def daily_rows(store: Store, device: str, start: datetime, end: datetime, zone: 
     return rows.filter(pl.col("day").is_between(first, last)).sort("day")
 
 
+def window_days(store: Store, settings: Settings, device: DeviceInfo, start: datetime, end: datetime) -> WindowDays:
+    """Return rows as of `meter_daily` for the days of a window; of a day that lies in it in part, that part.
+
+    Quarter hours count that begin inside the window. A day is whole that holds the first or last reading and nothing
+    of it lies outside.
+    """
+    rows = daily_rows(store, device.name, start, end, device.zone)
+    parts = [d for d in sorted(set(local_days(start, end, device.zone))) if not is_whole_day(d, device, start, end)]
+    if not parts:
+        return WindowDays(rows, partial=False)
+    signals = store.frame("signals", where={"device": device.name})
+    own = DeviceContext(device.name, device.zone, settings.battery_of(device.name), settings.meter, signals)
+    made = [_part_of_day(store, own, day, start, end) for day in parts]
+    return WindowDays(pl.concat([rows.filter(~pl.col("day").is_in(parts)), *made]).sort("day"), partial=True)
+
+
+def is_whole_day(day: date, device: DeviceInfo, start: datetime, end: datetime) -> bool:
+    """Return whether a window holds all of a day that the device has readings of."""
+    dawn, night = day_start(day, device.zone), day_start(day + timedelta(days=1), device.zone)
+    first, last = device.first or dawn, device.last or night
+    return start <= max(dawn, first) and end >= min(night, last)
+
+
+def _part_of_day(store: Store, own: DeviceContext, day: date, start: datetime, end: datetime) -> pl.DataFrame:
+    quarter = _quarters(
+        store, own, max(start, day_start(day, own.zone)), min(end, day_start(day + timedelta(days=1), own.zone))
+    )
+    sums = ("n", "covered_s", "integral", "increase", "increase_estimated")
+    daily = quarter.group_by("signal").agg(
+        pl.col("ts").min(),
+        *(pl.when(pl.col(c).is_not_null().any()).then(pl.col(c).sum()).alias(c) for c in sums),
+        pl.col("min").min(),
+        pl.col("max").max(),
+    )
+    first = pl.lit(day_start(day, own.zone)).cast(quarter.schema["ts"])
+    return build_meter_daily(own, day.strftime("%Y-%m"), quarter, daily.with_columns(first.alias("ts")))
+
+
+def _quarters(store: Store, own: DeviceContext, start: datetime, end: datetime) -> pl.DataFrame:
+    """Return the rows of `resolution_15min` of a meter's signals in a window."""
+    names = own.signals.filter(pl.col("quantity").is_in(mq.QUANTITIES))["signal"].to_list()
+    rows = [store.frame("resolution_15min", where={"device": own.device, "signal": n}) for n in names]
+    empty = TABLES["resolution_15min"].empty()
+    found = pl.concat(rows) if rows else empty
+    return found.filter((pl.col("ts") >= start) & (pl.col("ts") < end))
+
+
 def local_days(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[date, date]:
     """Return first and last local day that a window touches."""
     last = max(end - timedelta(microseconds=1), start)
     return start.astimezone(zone).date(), last.astimezone(zone).date()
 
 
-def meter_figures(rows: pl.DataFrame) -> MeterFigures:
-    """Return the figures of some rows of `meter_daily`."""
+def meter_figures(rows: pl.DataFrame, *, partial: bool = False) -> MeterFigures:
+    """Return the figures of some rows of `meter_daily`; `partial` where a first or last day counts in part."""
     taken, peak = _sum(rows["import_kwh"]), rows["peak_kw"].max()
     peak_row = rows.filter(pl.col("peak_kw") == peak).head(1) if peak is not None else rows.head(0)
     hours = float((rows["day_length_s"] * rows["power_coverage"].fill_null(1.0)).sum()) / 3600
@@ -123,6 +186,7 @@ def meter_figures(rows: pl.DataFrame) -> MeterFigures:
         taken / peak / hours if usable and hours > 0 else None,
         _weighted(rows, "power_factor_energy", "import_kwh"),
         rows["balance_percent"].median(),
+        partial,
     )
 
 
@@ -177,12 +241,32 @@ def week_map(quarters: pl.DataFrame, zone: ZoneInfo) -> np.ndarray:
     return out
 
 
-def window_peaks(store: Store, device: str, start: datetime, end: datetime, count: int = 10) -> pl.DataFrame:
-    """Return the largest quarter hours of a window from the monthly tables of peaks."""
-    rows = store.frame("meter_peaks", where={"device": device})
-    inside = rows.filter((pl.col("ts") >= start) & (pl.col("ts") < end))
-    ranked = inside.sort("power_kw", "ts", descending=[True, False]).head(count)
+def window_peaks(
+    store: Store, settings: Settings, device: DeviceInfo, start: datetime, end: datetime, count: int = PEAKS
+) -> pl.DataFrame:
+    """Return the largest quarter hours of a window: of whole months from `meter_peaks`, of others made anew.
+
+    Among the ten of a month may be fewer than ten of its last days, or none of a single one.
+    """
+    stored = store.frame("meter_peaks", where={"device": device.name})
+    edges = sorted(set(months_of(start, end - timedelta(microseconds=1), device.zone)))
+    parts = [m for m in edges if not _is_whole_month(m, device, start, end)]
+    inside = (pl.col("ts") >= start) & (pl.col("ts") < end)
+    found = [stored.filter(inside & ~pl.col("month").is_in(parts))]
+    if parts:
+        signals = store.frame("signals", where={"device": device.name})
+        own = DeviceContext(device.name, device.zone, settings.battery_of(device.name), settings.meter, signals)
+        quarter = _quarters(store, own, start, end)
+        found += [build_meter_peaks(own, m, quarter.filter(pl.col("month") == m)) for m in parts]
+    ranked = pl.concat(found).sort("power_kw", "ts", descending=[True, False]).head(count)
     return ranked.with_columns((pl.int_range(pl.len()) + 1).alias("rank"))
+
+
+def _is_whole_month(month: str, device: DeviceInfo, start: datetime, end: datetime) -> bool:
+    first = date.fromisoformat(f"{month}-01")
+    following = (first + timedelta(days=31)).replace(day=1)
+    dawn, night = day_start(first, device.zone), day_start(following, device.zone)
+    return start <= max(dawn, device.first or dawn) and end >= min(night, device.last or night)
 
 
 def _sum(values: pl.Series) -> float | None:

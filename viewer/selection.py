@@ -111,12 +111,16 @@ def local_window(
 ) -> tuple[datetime, datetime, str | None]:
     """Return (start, end, problem) of the window on the local clock of `zone`, all naive, inside the readings' span.
 
-    Presets count back from the last reading. `problem` is a text key where a custom range is not usable or holds no
-    readings; the whole span is returned then.
+    Presets of several days are whole local days, the last one that of the last reading; 24 h count back from it.
+    `problem` is a text key where a custom range is not usable or holds no readings; the whole span is returned then.
     """
     last = last + timedelta(seconds=1)
     if range_name in SPANS:
-        return max(last - timedelta(days=SPANS[range_name]), first), last, None
+        start = last - timedelta(days=SPANS[range_name])
+        if SPANS[range_name] > 1:
+            today = (last - timedelta(seconds=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+            start = today - timedelta(days=SPANS[range_name] - 1)
+        return max(start, first), last, None
     if range_name == "custom":
         a, b = local_moment(start, zone), local_moment(end, zone)
         if a is None or b is None:

@@ -43,7 +43,7 @@ def build_fleet_row(ctx: DeviceContext, tables: Mapping[str, pl.DataFrame]) -> p
         "rows_accepted": int(signals["rows_accepted"].sum()),
         "rows_rejected": int(signals["rows_rejected"].sum() + signals["rows_conflict"].sum()),
         "coverage_30d": _coverage(recent),
-        **_meter(tables["meter_daily"]),
+        **_meter(ctx, tables["meter_daily"]),
         **_battery(ctx, daily, recent, tables),
     }
     return FLEET_SUMMARY.conform(pl.DataFrame([row], schema=FLEET_SUMMARY.polars_schema))
@@ -57,10 +57,11 @@ def _coverage(recent: pl.DataFrame) -> float | None:
     return None if share is None else min(1.0, float(share))  # type: ignore[arg-type]
 
 
-def _meter(daily: pl.DataFrame) -> dict[str, object]:
+def _meter(ctx: DeviceContext, daily: pl.DataFrame) -> dict[str, object]:
+    """Return energy and peak of the days that end with the last reading, which may be held into a day after it."""
     if daily.is_empty():
         return {}
-    recent = daily.filter(pl.col("day") > daily["day"].max() - timedelta(days=WINDOW_DAYS))  # type: ignore[operator]
+    recent = _recent(ctx, daily)
     return {
         "import_kwh_30d": _sum(recent["import_kwh"]), "export_kwh_30d": _sum(recent["export_kwh"]),
         "peak_kw_30d": recent["peak_kw"].max(),
@@ -93,7 +94,7 @@ def _battery(
         "regimes": int((regimes["kind"] == "operating_regime").sum()),
         "temperature_max_30d_c": hot,
         "alarm_hours_30d": _alarm_hours(ctx, tables["alarm_events"]),
-        "availability_30d": _availability(tables["battery_days"]),
+        "availability_30d": _availability(ctx, tables["battery_days"]),
         "alarms_open": int(tables["alarm_events"]["ongoing"].sum()) if alarm_signals(ctx) else None,
         **_energy(ctx, tables["battery_energy"]),
         **_held(ctx, tables["charge_cycles"], _last(daily, ctx.names("soc"))),
@@ -102,15 +103,24 @@ def _battery(
 
 def _first_day(ctx: DeviceContext) -> date:
     """Return the first local day of the window that ends with the device's last reading."""
+    return _last_day(ctx) - timedelta(days=WINDOW_DAYS - 1)
+
+
+def _last_day(ctx: DeviceContext) -> date:
     last: datetime = ctx.signals["last_ts"].max()  # type: ignore[assignment]
-    return last.astimezone(ctx.zone).date() - timedelta(days=WINDOW_DAYS - 1)
+    return last.astimezone(ctx.zone).date()
+
+
+def _recent(ctx: DeviceContext, days: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of the days of that window."""
+    return days.filter(pl.col("day").is_between(_first_day(ctx), _last_day(ctx)))
 
 
 def _energy(ctx: DeviceContext, days: pl.DataFrame) -> dict[str, object]:
     """Return what went in and out in the last days: at the DC terminals, else at the inverter."""
     if days.is_empty():
         return {}
-    recent = days.filter(pl.col("day") >= _first_day(ctx))
+    recent = _recent(ctx, days)
     for boundary in ("dc", "ac"):
         into, out = recent[f"{boundary}_in_kwh"], recent[f"{boundary}_out_kwh"]
         if into.null_count() < len(into) or out.null_count() < len(out):
@@ -132,12 +142,9 @@ def _held(ctx: DeviceContext, cycles: pl.DataFrame, soc: float | None) -> dict[s
     return {"energy_full_kwh": whole, "energy_held_kwh": None if soc is None else whole * soc / 100.0}
 
 
-def _availability(days: pl.DataFrame) -> float | None:
+def _availability(ctx: DeviceContext, days: pl.DataFrame) -> float | None:
     """Return time with data and without an alarm over time with data in the last days; None without alarm signals."""
-    known = days.drop_nulls("hours_available")
-    if known.is_empty():
-        return None
-    recent = known.filter(pl.col("day") > days["day"].max() - timedelta(days=WINDOW_DAYS))  # type: ignore[operator]
+    recent = _recent(ctx, days.drop_nulls("hours_available"))
     hours = float(recent["hours_valid"].sum())
     return float(recent["hours_available"].sum()) / hours if hours > 0 else None
 

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -195,7 +195,15 @@ def test_bess_kpis_equal_the_tables(get: Get, settings: Settings, plan: object) 
     cycles = table(settings.lake, "charge_cycles").filter(pl.col("kind") == "charge")
     capacity = table(settings.lake, "capacity").sort("day")
     assert answer["charge_count"] == cycles.height
-    assert answer["charge_kwh"] == pytest.approx(cycles["energy_kwh"].sum())
+    days = table(settings.lake, "battery_energy")
+    assert answer["charge_kwh"] == pytest.approx(days["dc_in_kwh"].sum())
+    assert answer["discharge_kwh"] == pytest.approx(days["dc_out_kwh"].sum())
+    assert answer["auxiliary_kwh"] == pytest.approx(days["auxiliary_kwh"].sum())
+    noon = {"start": f"{plan.dates[3]}T12:00", "end": f"{plan.dates[5]}T12:00"}
+    zone = settings.zone_of(plan.bess)
+    moments = [datetime.fromisoformat(noon[k]).replace(tzinfo=zone).astimezone(UTC) for k in ("start", "end")]
+    inside = cycles.filter(pl.col("end_ts").is_between(*moments, closed="left"))
+    assert get("/bess_kpis", device=plan.bess, **noon)["charge_kwh"] == pytest.approx(inside["energy_kwh"].sum())
     assert answer["efc_ah"] == capacity["efc_ah"][-1]
     assert answer["coulombic_percent"] is None
     assert answer["cells_falling"] == 1

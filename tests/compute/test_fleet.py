@@ -91,3 +91,11 @@ def test_what_is_held_follows_from_deep_discharges_and_the_last_state_of_charge(
     assert found["energy_held_kwh"] == pytest.approx(50.0)
     assert row(ctx(), charge_cycles=cycles)["energy_held_kwh"] is None
     assert row(ctx(), resolution_1d=soc)["energy_full_kwh"] is None
+
+
+def test_the_thirty_days_of_a_meter_end_with_its_last_reading_and_not_with_the_day_it_is_held_into() -> None:
+    days = [LAST.date() + timedelta(days=1 - k) for k in range(41)]  # the first: a power held past midnight
+    rows = pl.DataFrame({"day": days, "import_kwh": [0.2, *[10.0] * 40], "peak_kw": [900.0, *[5.0] * 40]})
+    found = row(ctx({"com_ap": "active_power"}), meter_daily=rows.with_columns(export_kwh=pl.lit(None, pl.Float64)))
+    assert found["import_kwh_30d"] == pytest.approx(300.0)
+    assert found["peak_kw_30d"] == 5.0

@@ -1,6 +1,6 @@
 """Figures on screen equal the tables; planted faults of the battery are where they were put."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from zipfile import ZipFile
 from zoneinfo import ZoneInfo
@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from energy_pipeline.settings import Settings
+from viewer.catalog import Catalog
 from viewer.components.downloads import csv_bytes, excel_bytes
 from viewer.components.fit_chart import Slope, fit_segments
 from viewer.figures_of_bess import alarms, auxiliary_energy_kwh, group_statistics
@@ -20,10 +22,12 @@ from viewer.figures_of_meters import (
     signal_figures,
     week_map,
     weighted_quantiles,
+    window_days,
     window_peaks,
 )
 from viewer.pages.packpulse.data import cell_levels, day_codes, fit_of, load_fits, load_grid, pack_table, system_cuts
 from viewer.store import Store
+from viewer.wallclock import day_start
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -51,8 +55,53 @@ def test_meter_figures_are_sums_of_the_days(store: Store, window: tuple) -> None
     assert figures.hours_of_use_h == pytest.approx(figures.import_kwh / figures.peak_kw)
 
 
-def test_peaks_of_a_window_are_ranked_over_its_months(store: Store, plan: object) -> None:
-    peaks = window_peaks(store, "m1", plan.start, plan.end)
+def test_parts_of_a_day_add_up_to_the_day(store: Store, settings: Settings) -> None:
+    m1 = Catalog(store, settings).device("m1")
+    dawn, noon, night = (day_start(date(2024, 9, 20), BERLIN) + timedelta(hours=h) for h in (0, 12, 24))
+    whole, morning, evening = (
+        window_days(store, settings, m1, *span) for span in ((dawn, night), (dawn, noon), (noon, night))
+    )
+    assert (whole.partial, morning.partial, evening.partial) == (False, True, True)
+    days, *parts = (meter_figures(w.rows) for w in (whole, morning, evening))
+    quarters = store.frame("resolution_15min", where={"device": "m1", "signal": "pos_ae"})
+    held = quarters.filter((pl.col("ts") >= dawn) & (pl.col("ts") < night))["increase"].sum()
+    assert sum(p.import_kwh for p in parts) == pytest.approx(held, rel=1e-12)
+    assert held == pytest.approx(days.import_kwh, rel=1e-3)  # the tables of this lake are made one by one
+    assert max(p.peak_kw for p in parts) == pytest.approx(days.peak_kw)
+    assert all(dawn <= p.peak_ts < night for p in parts)
+    assert parts[0].peak_ts < noon <= parts[1].peak_ts
+    assert morning.rows["base_load_kw"].to_list() == [None]  # of half a day there is none
+
+
+def test_a_window_over_two_nights_counts_both_evenings_in_part_and_the_day_between_as_it_stands(
+    store: Store, settings: Settings
+) -> None:
+    m1 = Catalog(store, settings).device("m1")
+    start = day_start(date(2024, 9, 19), BERLIN) + timedelta(hours=18)
+    found = window_days(store, settings, m1, start, start + timedelta(hours=36))
+    assert found.rows["day"].to_list() == [date(2024, 9, 19), date(2024, 9, 20), date(2024, 9, 21)]
+    stored = store.frame("meter_daily", where={"device": "m1"}).filter(pl.col("day").is_in(found.rows["day"].to_list()))
+    assert found.rows["import_kwh"][1] == stored.sort("day")["import_kwh"][1]
+    assert found.rows["import_kwh"][0] < stored.sort("day")["import_kwh"][0]
+
+
+def test_the_last_day_is_whole_though_the_last_reading_is_not_at_midnight(store: Store, settings: Settings) -> None:
+    m1 = Catalog(store, settings).device("m1")
+    start = day_start((m1.last - timedelta(days=2)).astimezone(BERLIN).date(), BERLIN)
+    assert not window_days(store, settings, m1, start, m1.last + timedelta(seconds=1)).partial
+
+
+def test_a_single_day_has_its_ten_highest_quarter_hours(store: Store, settings: Settings) -> None:
+    m1 = Catalog(store, settings).device("m1")
+    start = day_start(date(2024, 9, 20), BERLIN)
+    peaks = window_peaks(store, settings, m1, start, start + timedelta(days=1))
+    quarters = quarter_means(store, "m1", "com_ap", start, start + timedelta(days=1)).sort("mean", descending=True)
+    assert peaks["power_kw"].to_list() == pytest.approx(quarters["mean"][:10].to_list())
+    assert peaks["rank"].to_list() == list(range(1, 11))
+
+
+def test_peaks_of_a_window_are_ranked_over_its_months(store: Store, settings: Settings, plan: object) -> None:
+    peaks = window_peaks(store, settings, Catalog(store, settings).device("m1"), plan.start, plan.end)
     assert peaks["rank"].to_list() == list(range(1, 11))
     assert peaks["power_kw"].is_sorted(descending=True)
     assert peaks["power_kw"][0] == store.frame("meter_peaks", where={"device": "m1"})["power_kw"].max()

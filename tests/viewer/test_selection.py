@@ -77,9 +77,19 @@ def test_a_range_wider_than_the_readings_ends_with_them() -> None:
 
 
 def test_presets_count_back_from_the_last_reading() -> None:
-    start, end, _ = local_window("7d", "", "", FIRST, LAST)
-    assert (end - start).days == 7
+    start, end, _ = local_window("24h", "", "", FIRST, LAST)
+    assert end - start == timedelta(hours=24)
     assert end > LAST
+
+
+@pytest.mark.parametrize(("name", "days"), [("7d", 7), ("30d", 30), ("90d", 90), ("1y", 365)])
+def test_presets_of_several_days_are_whole_days_that_end_with_the_last_reading(name: str, days: int) -> None:
+    first = LAST - timedelta(days=900)
+    start, end, _ = local_window(name, "", "", first, LAST)
+    assert (start.hour, start.minute, start.second) == (0, 0, 0)
+    assert (LAST.date() - start.date()).days + 1 == days
+    assert end > LAST
+    assert local_window(name, "", "", LAST - timedelta(days=2), LAST)[0] == LAST - timedelta(days=2)
 
 
 def test_cells_sort_by_number() -> None:

@@ -116,7 +116,7 @@ class Bundle(BaseModel):
 
 
 class Kpis(BaseModel):
-    """Figures of a meter: energy of the local days that the window touches, power of the window itself."""
+    """Figures of a meter in a window; a first or last day counts with the quarter hours that begin inside."""
 
     device: str
     start: datetime = START
@@ -124,6 +124,7 @@ class Kpis(BaseModel):
     first_day: date = Field(description="first local day counted")
     last_day: date = Field(description="last local day counted, included")
     days: int = Field(description="local days with data")
+    partial: bool = Field(description="true where the first or last day lies in the window in part")
     import_kwh: float | None = Field(description="energy drawn [kWh]")
     export_kwh: float | None = Field(description="energy fed back [kWh]")
     net_kwh: float | None = Field(description="import minus export [kWh]")
@@ -147,8 +148,10 @@ class _BessWindow(BaseModel):
     device: str
     start: datetime = START
     end: datetime = END
-    charge_kwh: float | None = Field(description="energy of the charges that end in the window, DC [kWh]")
-    discharge_kwh: float | None = Field(description="energy of the discharges that end in the window, DC [kWh]")
+    charge_kwh: float | None = Field(
+        description="energy charged at the DC terminals: sum of whole days, else of the charges that end inside [kWh]"
+    )
+    discharge_kwh: float | None = Field(description="energy discharged at the DC terminals, likewise [kWh]")
     charge_count: int | None = Field(description="charges that end in the window")
     discharge_count: int | None = Field(description="discharges that end in the window")
     auxiliary_kwh: float | None = Field(description="energy of the auxiliaries in the window [kWh]")

@@ -178,9 +178,8 @@ def _at(moment: datetime | None, device: DeviceInfo) -> datetime | None:
 
 def _kpis(api: Api, device: DeviceInfo, start: datetime, end: datetime) -> dict[str, Any]:
     first, last = figures_of_meters.local_days(start, end, device.zone)
-    figures = figures_of_meters.meter_figures(
-        figures_of_meters.daily_rows(api.store, device.name, start, end, device.zone)
-    )
+    days = figures_of_meters.window_days(api.store, api.settings, device, start, end)
+    figures = figures_of_meters.meter_figures(days.rows, partial=days.partial)
     power = api.catalog.signals(device.name).filter(pl.col("quantity") == "active_power")["signal"].to_list()
     own = figures_of_meters.signal_figures(api.store, device.name, power[0], start, end) if power else None
     known = asdict(figures)
@@ -194,13 +193,12 @@ def _kpis(api: Api, device: DeviceInfo, start: datetime, end: datetime) -> dict[
 
 def _bess_kpis(api: Api, device: DeviceInfo, start: datetime, end: datetime) -> dict[str, Any]:
     signals = api.catalog.signals(device.name)
-    cycles = figures_of_bess.cycle_figures(api.store, device.name, start, end)
-    counts = {k: None if cycles.get(k) is None else int(cycles[k]) for k in ("charge_count", "discharge_count")}
+    found = figures_of_bess.battery_figures(api.store, device, signals, start, end)
     day, capacity = _last_capacity(api, device.name)
     return {
         "device": device.name, "start": _at(start, device), "end": _at(end, device),
-        "charge_kwh": cycles.get("charge_kwh"), "discharge_kwh": cycles.get("discharge_kwh"), **counts,
-        "auxiliary_kwh": figures_of_bess.auxiliary_energy_kwh(api.store, device.name, signals, start, end),
+        "charge_kwh": found.charged_kwh, "discharge_kwh": found.discharged_kwh, "charge_count": found.charges,
+        "discharge_count": found.discharges, "auxiliary_kwh": found.auxiliary_kwh,
         "alarm_hours": figures_of_bess.alarm_hours(api.store, device.name, signals, start, end),
         "capacity_day": day, **capacity, **_last_energy(api, device.name), **_fleet(api, device.name),
     }  # fmt: skip

@@ -22,9 +22,9 @@ from viewer.components.zoom import Zoom
 from viewer.figures_of_bess import (
     GROUPS,
     Alarm,
+    BatteryFigures,
     alarm_timeline,
-    auxiliary_energy_kwh,
-    cycle_figures,
+    battery_figures,
     group_statistics,
     hours_with_alarm,
     last_values,
@@ -105,8 +105,7 @@ class BessOverview(DevicePage):
             codes = self.signals.filter(pl.col("quantity") == "error_code").height
             return (
                 last_values(store, device.name, self.signals),
-                cycle_figures(store, device.name, start, end),
-                auxiliary_energy_kwh(store, device.name, self.signals, start, end),
+                battery_figures(store, device, self.signals, start, end),
                 alarm_timeline(store, device.name, flags, start, end) if flags or codes else None,
             )
 
@@ -118,8 +117,7 @@ class BessOverview(DevicePage):
     def _key_cards(
         self,
         last: dict,
-        cycles: dict,
-        auxiliary: float | None,
+        figures: BatteryFigures,
         found: list[Alarm] | None,
         window: tuple[datetime, datetime],
     ) -> list[html.Card]:
@@ -131,14 +129,14 @@ class BessOverview(DevicePage):
                 out.append(
                     html.Card(t(f"bess.{quantity}"), t.number(value, digits), unit, t("bess.last", signal=signal))
                 )
-        if cycles.get("charge_kwh"):
-            note = t("bess.charges", n=int(cycles["charge_count"]))
-            out.append(html.Card(t("bess.charged"), *t.split(t.with_unit(cycles["charge_kwh"], "kWh")), note))
-            out.append(html.Card(t("bess.discharged"), *t.split(t.with_unit(cycles["discharge_kwh"], "kWh")), "DC"))
-        if auxiliary is not None:
-            share = auxiliary / cycles["charge_kwh"] if cycles.get("charge_kwh") else None
+        if figures.charged_kwh:
+            note = t("bess.charges", n=figures.charges) if figures.charges is not None else ""
+            out.append(html.Card(t("bess.charged"), *t.split(t.with_unit(figures.charged_kwh, "kWh")), note))
+            out.append(html.Card(t("bess.discharged"), *t.split(t.with_unit(figures.discharged_kwh, "kWh")), "DC"))
+        if figures.auxiliary_kwh is not None:
+            share = figures.auxiliary_kwh / figures.charged_kwh if figures.charged_kwh else None
             note = t("bess.aux_share", share=t.percent(share, 1)) if share is not None else ""
-            out.append(html.Card(t("bess.auxiliary"), *t.split(t.with_unit(auxiliary, "kWh")), note))
+            out.append(html.Card(t("bess.auxiliary"), *t.split(t.with_unit(figures.auxiliary_kwh, "kWh")), note))
         if found is not None:
             hours = hours_with_alarm(found, *window)
             note, level = (t("bess.alarm_spans", n=len(found)), "bad") if found else (t("status.no_alarm"), "ok")

@@ -17,7 +17,7 @@ from viewer.components.lod_chart import ChartSpec, Line, LodChart
 from viewer.components.panel import NoData, Panel
 from viewer.components.toolbar import Toolbar
 from viewer.components.zoom import Zoom
-from viewer.figures_of_bess import ENERGY_COLUMNS, energy_days, energy_sums
+from viewer.figures_of_bess import ENERGY_COLUMNS, energy_days, window_energy
 from viewer.figures_of_meters import (
     MeterFigures,
     SignalFigures,
@@ -25,6 +25,7 @@ from viewer.figures_of_meters import (
     local_days,
     meter_figures,
     signal_figures,
+    window_days,
 )
 from viewer.pages.base import DevicePage, together
 from viewer.theme import SERIES
@@ -177,9 +178,9 @@ class Compare(DevicePage):
             if signals
             else [None, None]
         )
-        daily = [daily_rows(store, d.name, start, end, d.zone) for d in pair]
-        energies = [energy_sums(energy_days(store, d.name, *local_days(start, end, d.zone))) for d in pair]
-        return statistics, [meter_figures(r) if r.height else None for r in daily], energies
+        daily = [window_days(store, self.session.settings, d, start, end) for d in pair]
+        meters = [meter_figures(w.rows, partial=w.partial) if w.rows.height else None for w in daily]
+        return statistics, meters, [window_energy(store, d, start, end) for d in pair]
 
     def _render_figures(self, data: tuple, pair: tuple[DeviceInfo, DeviceInfo]) -> list[object]:
         t, (statistics, meters, energies) = self.texts, data

@@ -42,9 +42,8 @@ def signal_cards(
 
 def meter_cards(m: MeterFigures, habits: LoadHabits, device: DeviceInfo, t: Texts) -> list[html.Card]:
     """Return the cards of energy and power."""
-    estimated = (
-        t("card.estimated", value=t.with_unit(m.estimated_kwh, "kWh")) if m.estimated_kwh else t("card.days", n=m.days)
-    )
+    span = t("card.in_range") if m.partial else t("card.days", n=m.days)
+    estimated = t("card.estimated", value=t.with_unit(m.estimated_kwh, "kWh")) if m.estimated_kwh else span
     return [
         html.Card(t("card.import"), *t.split(t.with_unit(m.import_kwh, "kWh")), estimated),
         html.Card(

@@ -88,7 +88,7 @@ class MeterDetails:
         return bokeh_pane(week_chart(week_map(quarters, device.zone), self.texts, unit="kW"))
 
     def _load_peaks(self, device: DeviceInfo, start: datetime, end: datetime) -> pl.DataFrame:
-        rows = window_peaks(self.session.store, device.name, start, end)
+        rows = window_peaks(self.session.store, self.session.settings, device, start, end)
         if rows.is_empty():
             raise NoData(self.texts("meter.no_peaks"))
         return rows

@@ -19,10 +19,10 @@ from viewer.figures_of_meters import (
     LoadHabits,
     MeterFigures,
     SignalFigures,
-    daily_rows,
     load_habits,
     meter_figures,
     signal_figures,
+    window_days,
 )
 from viewer.pages.base import DevicePage
 from viewer.pages.meter_cards import meter_cards, signal_cards
@@ -207,10 +207,11 @@ class SingleMeter(DevicePage):
             store = self.session.store
             figures = signal_figures(store, device.name, signal, start, end)
             try:
-                daily = daily_rows(store, device.name, start, end, device.zone)
+                days = window_days(store, self.session.settings, device, start, end)
             except TableMissing:
                 return figures, None
-            return figures, (meter_figures(daily), load_habits(daily)) if daily.height else None
+            found = meter_figures(days.rows, partial=days.partial), load_habits(days.rows)
+            return figures, found if days.rows.height else None
 
         try:
             figures, meter = await self.session.read(load)

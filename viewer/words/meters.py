@@ -56,6 +56,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "card.export": ("Lieferung", "Export"),
     "card.net": ("Saldo {value}", "net {value}"),
     "card.days": ("{n} Tage", "{n} days"),
+    "card.in_range": ("im gewählten Zeitraum", "within the range"),
     "card.estimated": ("davon {value} über Lücken verteilt", "of which {value} spread over gaps"),
     "card.peak": ("Spitze (15 min)", "Peak (15 min)"),
     "card.hours": ("Benutzungsdauer", "Hours of use"),
