@@ -125,14 +125,30 @@ def hours_with_alarm(found: Sequence[Alarm], start: datetime, end: datetime) -> 
     return hours_set(pl.DataFrame(spans, schema=schema), start, end)
 
 
+def known_alarms(
+    store: Store, device: str, signals: pl.DataFrame, start: datetime, end: datetime
+) -> list[Alarm] | None:
+    """Return the alarms that touch a window; None where none does and no flag or error code has data in it."""
+    flags = signals.filter(pl.col("quantity") == "alarm_flag")["signal"].to_list()
+    codes = signals.filter(pl.col("quantity") == "error_code")["signal"].to_list()
+    if not flags and not codes:
+        return None
+    found = alarm_timeline(store, device, flags, start, end)
+    return found if found or any(_has_data(store, device, n, start, end) for n in (*flags, *codes)) else None
+
+
+def _has_data(store: Store, device: str, signal: str, start: datetime, end: datetime) -> bool:
+    rows = store.frame(STATISTICS_LEVEL, ["ts", "covered_s"], where={"device": device, "signal": signal})
+    inside = rows.filter((pl.col("ts") > start - timedelta(hours=1)) & (pl.col("ts") < end))
+    return bool(inside["covered_s"].sum() > 0)
+
+
 def alarm_hours(
     store: Store, device: str, signals: pl.DataFrame, start: datetime, end: datetime
 ) -> float | None:
-    """Return the hours with a flag or an error code set inside a window; None without such signals."""
-    flags = signals.filter(pl.col("quantity") == "alarm_flag")["signal"].to_list()
-    if not flags and signals.filter(pl.col("quantity") == "error_code").is_empty():
-        return None
-    return hours_with_alarm(alarm_timeline(store, device, flags, start, end), start, end)
+    """Return the hours with a flag or an error code set inside a window; None where nobody knows."""
+    found = known_alarms(store, device, signals, start, end)
+    return None if found is None else hours_with_alarm(found, start, end)
 
 
 def auxiliary_energy_kwh(

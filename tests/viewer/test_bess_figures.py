@@ -9,7 +9,7 @@ import pytest
 
 from energy_pipeline.settings import BatterySettings, Settings
 from tests.viewer.lake_factory import write_table
-from viewer.figures_of_bess import alarm_timeline, availability_months, availability_whole
+from viewer.figures_of_bess import alarm_hours, alarm_timeline, availability_months, availability_whole
 from viewer.figures_of_meters import quarter_power
 from viewer.pages.bess_cycles import cycles_card, rainflow_figure
 from viewer.pages.bess_life import life_cards, projection_table
@@ -128,6 +128,20 @@ def test_alarms_come_to_the_second_from_the_events_and_count_inside_the_window_o
     assert (alarm.value, alarm.end) == (12.0, NOON + timedelta(seconds=30))
     assert alarm.hours_within(NOON, NOON + timedelta(days=1)) == pytest.approx(30 / 3600)
     assert alarm_timeline(store, B, [], NOON + timedelta(days=1), NOON + timedelta(days=2)) == []
+
+
+def test_no_alarm_is_known_only_where_an_alarm_signal_has_data(tmp_path: Path) -> None:
+    signals = pl.DataFrame({"signal": ["flag"], "quantity": ["alarm_flag"]})
+    hour = {"device": B, "month": NOON.strftime("%Y-%m"), "signal": "flag", "ts": NOON, "n": 1, "covered_s": 3600.0}
+    event = {"device": B, "day": NOON.date(), "signal": "flag", "quantity": "alarm_flag", "value": 1.0,
+             "start_ts": NOON + timedelta(hours=9), "end_ts": NOON + timedelta(hours=10), "duration_s": 3600.0,
+             "readings": 9, "ended_by": "cleared", "ongoing": False}  # fmt: skip
+    write_table(tmp_path, "resolution_1h", pl.DataFrame([hour]))
+    write_table(tmp_path, "alarm_events", pl.DataFrame([event]))
+    store = Store(Settings(lake=str(tmp_path)))
+    spans = [(0, 1), (2, 4), (9, 12)]  # data and no alarm; neither; an alarm
+    hours = [alarm_hours(store, B, signals, *(NOON + timedelta(hours=h) for h in span)) for span in spans]
+    assert hours == [0.0, None, 1.0]
 
 
 def test_interval_energy_becomes_mean_power_of_its_quarter_hours(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from viewer.figures_of_bess import (
     battery_figures,
     group_statistics,
     hours_with_alarm,
+    known_alarms,
     last_values,
 )
 from viewer.pages.base import DevicePage, together
@@ -101,12 +102,10 @@ class BessOverview(DevicePage):
     async def _fill_cards(self, device: DeviceInfo, start: datetime, end: datetime) -> None:
         def load() -> tuple:
             store = self.session.store
-            flags = self.signals.filter(pl.col("quantity") == "alarm_flag")["signal"].to_list()
-            codes = self.signals.filter(pl.col("quantity") == "error_code").height
             return (
                 last_values(store, device.name, self.signals),
                 battery_figures(store, device, self.signals, start, end),
-                alarm_timeline(store, device.name, flags, start, end) if flags or codes else None,
+                known_alarms(store, device.name, self.signals, start, end),
             )
 
         data = await self.session.read(load)
@@ -137,7 +136,9 @@ class BessOverview(DevicePage):
             share = figures.auxiliary_kwh / figures.charged_kwh if figures.charged_kwh else None
             note = t("bess.aux_share", share=t.percent(share, 1)) if share is not None else ""
             out.append(html.Card(t("bess.auxiliary"), *t.split(t.with_unit(figures.auxiliary_kwh, "kWh")), note))
-        if found is not None:
+        if found is None:
+            out.append(html.Card(t("bess.alarms"), t.number(None), "", t("bess.alarms_unknown"), "none"))
+        else:
             hours = hours_with_alarm(found, *window)
             note, level = (t("bess.alarm_spans", n=len(found)), "bad") if found else (t("status.no_alarm"), "ok")
             out.append(html.Card(t("bess.alarms"), t.number(hours, 1), "h", note, level))

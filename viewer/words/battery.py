@@ -27,6 +27,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "bess.auxiliary": ("Hilfsbetriebe", "Auxiliaries"),
     "bess.aux_share": ("{share} der Ladung", "{share} of the charge"),
     "bess.alarms": ("Meldungen", "Alarms"),
+    "bess.alarms_unknown": ("keine Daten der Meldesignale", "no data of alarm signals"),
     "bess.alarm_spans": ("{n} Abschnitte", "{n} spans"),
     "bess.efc_short": ("Vollzyklen", "full cycles"),
     "bess.no_group": ("Diese Gruppe hat keine Signale.", "This group has no signals."),
