@@ -36,7 +36,7 @@ def score_plant(
     gaps = any(f["kind"] == "missing_days" for f in own)
     return [
         *rows, *_totals(truth["systems"][device], tables, share, gaps), _unplanted(own, tables),
-        _unfounded_evidence(own, tables),
+        _unplanted_resistance(own, tables), _unfounded_evidence(own, tables),
     ]
 
 
@@ -212,6 +212,18 @@ def _unplanted(faults: list[Mapping[str, Any]], tables: Tables) -> Row:
     found = tables["cell_health"].filter(pl.col("finding").is_not_null()).select("pack", "cell").rows()
     extra = [place for place in found if place not in planted]
     return _row("findings_without_a_fault", ", ".join(f"P{p}C{c}" for p, c in extra), not extra, len(extra), 0, "cells")
+
+
+def _unplanted_resistance(faults: list[Mapping[str, Any]], tables: Tables) -> Row:
+    """Return the number of cells whose resistance is called rising or falling where nothing of the kind is planted."""
+    planted = {(f["pack"], f["cell"]) for f in faults if f["kind"] == "rising_resistance"}
+    called = tables["resistance_trends"].filter(
+        pl.col("cell").is_not_null() & pl.col("verdict").is_in(["rising", "falling"])
+    )
+    found = called.select("pack", "cell").unique().sort("pack", "cell").rows()
+    extra = [place for place in found if place not in planted]
+    names = ", ".join(f"P{p}C{c}" for p, c in extra)
+    return _row("resistance_trends_without_a_fault", names, not extra, len(extra), 0, "cells")
 
 
 def _unfounded_evidence(faults: list[Mapping[str, Any]], tables: Tables) -> Row:

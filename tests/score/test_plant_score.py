@@ -63,6 +63,16 @@ def test_a_finding_that_nobody_planted_is_counted() -> None:
     assert score([], found)["findings_without_a_fault"]["estimate"] == 1
 
 
+def test_a_trend_of_resistance_that_nobody_planted_is_counted_once_per_cell() -> None:
+    rising = {"pack": 1, "cell": 9, "verdict": "rising", "slope_percent_per_year": 60.0, "soc_bin": "high"}
+    found = tables(resistance_trends=one(RESISTANCE_TRENDS, **rising))
+    fault = {"kind": "rising_resistance", "pack": 1, "cell": 9, "percent_per_year": 60.0, "system": 0}
+    assert score([fault], found)["resistance_trends_without_a_fault"]["found"] is True
+    assert score([], found)["resistance_trends_without_a_fault"]["estimate"] == 1
+    stable = tables(resistance_trends=one(RESISTANCE_TRENDS, **rising | {"verdict": "stable"}))
+    assert score([], stable)["resistance_trends_without_a_fault"]["found"] is True
+
+
 def test_what_the_tables_cannot_show_stays_open() -> None:
     row = score([{"kind": "register_reset", "meter": 1, "signal": "pos_ae", "day": 3, "system": 0}], tables())
     assert row["register_reset"]["found"] is None
