@@ -20,6 +20,7 @@ PATHS = (
     *(f"{SERIES}m1&signal={s}&resolution={r}" for s in ("com_ap", "pos_ae") for r in ("auto", "1h", "1d")),
     f"{SERIES}m1&signal=pos_ae&resolution=15min&max_points=20000",
     f"{SERIES}m1&signal=com_ap&start=2024-10-01&end=2024-10-02", "/kpis?device=m1", f"/bess_kpis?device={BESS}",
+    *(f"/{w}&start=2024-10-01T06:00&end=2024-10-02T18:00" for w in ("kpis?device=m1", f"bess_kpis?device={BESS}")),
     *(f"{CELLS}/{w}?time_resolution={r}" for w in ("degradation-3d", "real-sat-voltage") for r in ("1h", "1d", "1w")),
     f"{CELLS}/raw-voltage-plot?pack=1&cell=1", f"{CELLS}/comparison",
     *(f"{PACK}/{w}" for w in ("health", "cells", "anomalies", "heatmap", "cycles", "cycles/3d")),

@@ -30,8 +30,8 @@ from viewer.store import Store
 LEVELS = tuple(f"resolution_{level}" for level in ("5min", "15min", "1h", "1d"))
 SERIES_TABLES = ("signals", "readings", *LEVELS)
 BESS_TABLES = (
-    "signals", "fleet_summary", "capacity", "charge_cycles", "battery_energy", "alarm_events", "resolution_5min",
-    "resolution_1h",
+    "signals", "fleet_summary", "capacity", "charge_cycles", "battery_energy", "battery_days", "alarm_events",
+    "resolution_5min", "resolution_1h",
 )  # fmt: skip
 MAIN_GROUPS = ("meter", "battery", "pcs", "auxiliary")
 
@@ -93,10 +93,10 @@ def bundle(api: ApiDep, request: Request, query: Annotated[BundleQuery, Query()]
 
 @router.get("/kpis", response_model=Kpis, responses=table_responses(), summary="Figures of a meter")
 def kpis(api: ApiDep, request: Request, query: Annotated[WindowQuery, Query()]) -> Response:
-    """Energy and peaks of the local days that the window touches (table `meter_daily`), power of the window itself."""
+    """Energy, peaks and power of the window: whole days from table `meter_daily`, parts of days from quarter hours."""
     device = api.device(query.name)
     start, end = api.window(device, query)
-    tables = ("signals", "meter_daily", "resolution_5min")
+    tables = ("signals", "meter_daily", "resolution_15min", "resolution_5min")
     return api.respond(request, query, tables, lambda: one_row_answer(_kpis(api, device, start, end)))
 
 
