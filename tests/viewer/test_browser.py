@@ -40,6 +40,13 @@ def test_a_cell_has_statistics_beside_its_raw_voltage(tab: Tab, store: Store, pl
     assert all(word in text for word in ("nach Zeit gewichtet", "Median", "Abdeckung", highest)), (highest, text)
 
 
+def test_the_button_of_the_surface_stands_below_the_last_panel_of_the_picked_cell(tab: Tab) -> None:
+    tab.open("?page=packpulse&tab=heat&cell=P1C1").until("P1C1 · Rohspannung")
+    last = tab.page.locator(".ep-panel").last.bounding_box()
+    button = tab.page.get_by_role("button", name="3D-Fläche zeigen").bounding_box()
+    assert button["y"] >= last["y"] + last["height"]
+
+
 def test_zooming_in_loads_single_readings(tab: Tab) -> None:
     tab.open("?page=meter&device=m1&range=7d")
     status = tab.page.locator(".lod-status").first
