@@ -25,8 +25,10 @@ def test_the_values_and_the_picture_of_a_plot_are_saved_under_the_name_of_its_pa
     own = stored.filter((stored["pack"] == 2) & (stored["cell"] == 3) & stored["qualified"]).drop_nulls("sat_offset_mv")
     plot = tab.page.locator(".bk-Figure").nth(1)
     plot.hover()
+    button = plot.locator("[title='Values shown, as CSV']")
+    assert inked_share(button) > 0.1
     with tab.page.expect_download() as waiting:
-        plot.locator("[title='Values shown, as CSV']").click()
+        button.click()
     assert waiting.value.suggested_filename == f"{plan.bess}_P2C3_distance_to_the_system.csv"
     rows = list(csv.DictReader(StringIO(Path(waiting.value.path()).read_text(encoding="utf-8-sig"))))
     points = [r for r in rows if r["series"] == "qualified days"]
@@ -38,6 +40,25 @@ def test_the_values_and_the_picture_of_a_plot_are_saved_under_the_name_of_its_pa
     assert waiting.value.suggested_filename == f"{plan.bess}_P2C3_distance_to_the_system.png"
     assert struct.unpack(">II", png[16:24])[0] > 900  # wide as on the screen
     assert opaque_share(tab, png) > 0.98  # its edge is half a pixel
+
+
+def inked_share(button: object) -> float:
+    """Ask the browser which share of a tool's icon has any colour."""
+    return button.evaluate(
+        """async (button) => {
+          const drawn = [...button.querySelectorAll('*'), ...(button.shadowRoot?.querySelectorAll('*') ?? []), button]
+          const address = drawn.map((e) => getComputedStyle(e).backgroundImage).find((text) => text.startsWith('url'))
+          const image = new Image(48, 48)
+          image.src = address.slice(5, -2)
+          await image.decode()
+          const pen = new OffscreenCanvas(48, 48).getContext('2d')
+          pen.drawImage(image, 0, 0, 48, 48)
+          const data = pen.getImageData(0, 0, 48, 48).data
+          let inked = 0
+          for (let i = 3; i < data.length; i += 4) { inked += data[i] > 0 }
+          return 4 * inked / data.length
+        }"""
+    )
 
 
 def opaque_share(tab: Tab, png: bytes) -> float:

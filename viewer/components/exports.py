@@ -53,8 +53,10 @@ link.download = filename
 link.click()
 URL.revokeObjectURL(link.href)
 """
+# Bokeh escapes the address itself, but for `#`: a colour in hexadecimal would reach the browser as none, or end it.
 _ICON = "data:image/svg+xml;utf8," + (
-    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='%23808890' stroke-width='2'>"
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='rgb(128,136,144)'"
+    " stroke-width='2'>"
     "<path d='M4 5h16v14H4zM4 10h16M4 15h16M10 5v14'/></svg>"
 )
 _ACROSS = ("x", "left", "right", "x0", "x1")
