@@ -43,7 +43,9 @@ class EmptyWindow(ValueError):  # noqa: N818 - named as states
 class SeriesResult:
     """A thinned series. `ts` is UTC in microseconds; a NaN in `mean` breaks the line at a gap.
 
-    `made` are its points, or the blocks that are joined to them when somebody asks.
+    `made` are its points, or the blocks that are joined to them when somebody asks. `leads` are pairs of neighbouring
+    readings with a border of the window between them and no gap: no points of the series, but where its line enters
+    and leaves.
     """
 
     device: str
@@ -55,6 +57,7 @@ class SeriesResult:
     start: datetime
     end: datetime
     made: Thinned | Blocks = field(compare=False, repr=False)
+    leads: tuple[Columns, ...] = field(default=(), compare=False, repr=False)
 
     @cached_property
     def _points(self) -> Thinned:
@@ -79,6 +82,15 @@ class SeriesResult:
     def high(self) -> np.ndarray:
         """Largest reading from a point to the next."""
         return self._points.high
+
+    @property
+    def edges(self) -> list[float]:
+        """Values at which the line enters and leaves the window."""
+        sides = to_us(self.start), to_us(self.end)
+        return [
+            float(np.interp(side, lead.ts, lead.mean))
+            for lead in self.leads for side in sides if lead.ts[0] <= side <= lead.ts[1]
+        ]
 
     @property
     def blocks(self) -> Blocks | None:
@@ -150,10 +162,14 @@ def load_series(
         raise EmptyWindow(msg)
     info = signal_row(store, device, signal)
     chosen = level or choose_level((end - start).total_seconds(), max_points, info["kind"])
+    leads: tuple[Columns, ...] = ()
     if chosen == "raw":
-        columns = _read_raw(store, device, signal, start, end, zone or ZoneInfo("UTC"))
-        gap_us = max(info["max_hold_s"] or DEFAULT_HOLD_S, 1.0) * 1e6
-        made, held = thin(columns, max_points, gap_us), columns.ts.size
+        hold = timedelta(seconds=max(info["max_hold_s"] or DEFAULT_HOLD_S, 1.0))
+        gap_us = hold.total_seconds() * 1e6
+        wide = _read_raw(store, device, signal, start - hold, end + hold, zone or ZoneInfo("UTC"))
+        rows = tuple(int(i) for i in np.searchsorted(wide.ts, (to_us(start), to_us(end))))
+        leads, held = _leads(wide, rows, gap_us), rows[1] - rows[0]
+        made = thin(wide.window(*rows), max_points, gap_us)
     else:
         whole = _level(store, device, signal, chosen, info["kind"])
         rows = tuple(int(i) for i in np.searchsorted(whole.ts, (to_us(start), to_us(end))))
@@ -164,7 +180,7 @@ def load_series(
             else thin(whole.window(*rows), max_points, gap_us)
         )
     unit = "kW" if info["kind"] == "interval" else info["unit"]
-    return SeriesResult(device, signal, unit, info["kind"], chosen, held, start, end, made)
+    return SeriesResult(device, signal, unit, info["kind"], chosen, held, start, end, made, leads)
 
 
 def signal_row(store: Store, device: str, signal: str) -> dict:
@@ -199,6 +215,13 @@ def envelope_runs(result: SeriesResult, bins: int = 600) -> list[tuple[np.ndarra
         low, high = np.fmin.reduceat(result.low[rows], first), np.fmax.reduceat(result.high[rows], first)
         out.append((np.append(ts[first], ts[-1]), np.append(low, low[-1]), np.append(high, high[-1])))
     return out
+
+
+def _leads(wide: Columns, rows: tuple[int, int], gap_us: float) -> tuple[Columns, ...]:
+    """Return the steps over both ends of the rows; none over a gap."""
+    steps = {(first, first + 2) for first in (rows[0] - 1, rows[1] - 1) if first >= 0 and first + 2 <= wide.ts.size}
+    found = [wide.window(*step) for step in sorted(steps)]
+    return tuple(c for c in found if np.diff(c.ts)[0] <= gap_us and np.isfinite(c.mean).all())
 
 
 def _read_raw(store: Store, device: str, signal: str, start: datetime, end: datetime, zone: ZoneInfo) -> Columns:

@@ -4,6 +4,7 @@ Every page is opened in `test_accessibility.py`.
 """
 
 import csv
+import re
 import shutil
 from io import StringIO
 from pathlib import Path
@@ -62,6 +63,23 @@ def test_zooming_in_loads_single_readings(tab: Tab) -> None:
         " return f(document).textContent.includes('Einzelwerte') }",
         timeout=10_000,
     )
+
+
+def test_a_hover_of_what_was_drawn_before_is_gone_when_single_readings_are_there(tab: Tab) -> None:
+    tab.open("?page=meter&device=m1&range=7d")
+    box = tab.page.locator(".bk-Figure").first.bounding_box()
+    tab.page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] * 0.5)
+    tip = tab.page.locator(".bk-Tooltip:visible")
+    tip.first.wait_for()
+    for _ in range(40):
+        tab.page.mouse.wheel(0, -240)
+        tab.page.wait_for_timeout(40)
+    tab.until("Punkte · Lücken: 0")
+    tab.page.wait_for_timeout(800)
+    assert tab.page.locator(".lod-status").first.inner_text().startswith("Auflösung: Einzelwerte · 2 Punkte")
+    shown = tip.evaluate_all("(tips) => tips.map((e) => (e.shadowRoot ?? e).textContent)")
+    ends = re.findall(r"Min:\s*([−\d.,]+)\s*Max:\s*([−\d.,]+)", " ".join(shown))
+    assert [low == high for low, high in ends] == [True] * len(shown)  # so it is with a single reading
 
 
 def test_language_and_theme_switch_and_stay_in_the_address(tab: Tab) -> None:

@@ -140,8 +140,8 @@ def add_hover(
     renderers: list | None = None,
     clock: bool = True,
     mode: str = "mouse",
-) -> None:
-    """Add a hover tool: `rows` are (label, column); a column that starts with `time:` is a wall-clock time."""
+) -> HoverTool:
+    """Add and return a hover tool: `rows` are (label, column); a column of `time:` is a wall-clock time."""
     tips, formats = [], {}
     for label, column in rows:
         if column.startswith("time:"):
@@ -154,7 +154,9 @@ def add_hover(
             tips.append((label, f"@{column}{{custom}}"))
             formats[f"@{column}"] = number_hover(texts, digits)
     options = {"renderers": renderers} if renderers else {}
-    fig.add_tools(HoverTool(tooltips=tips, formatters=formats, mode=mode, **options))
+    tool = HoverTool(tooltips=tips, formatters=formats, mode=mode, **options)
+    fig.add_tools(tool)
+    return tool
 
 
 def legend_below(fig: figure, columns: int = 4) -> None:

@@ -2,7 +2,7 @@
 
 Zooming loads a finer level after a short pause; single readings where the window is short. How many points are loaded
 follows the width of the plot, which the browser tells. The y axis follows the visible data, its 1–99 % range, or limits
-that the user gives. Next: `series.py`, where the thinning is.
+that the user gives. Next: `lod_line.py`, how one line is drawn; `series.py`, where the thinning is.
 """
 
 import asyncio
@@ -17,9 +17,10 @@ import numpy as np
 from bokeh.models import ColumnDataSource, CustomJS, Range1d, RangeTool
 
 from viewer.components import html
-from viewer.components.figures import add_hover, axis_label, bokeh_pane, legend_below, padded, time_figure
+from viewer.components.figures import axis_label, bokeh_pane, legend_below, padded, time_figure
+from viewer.components.lod_line import DrawnLine, strip_patches
 from viewer.components.panel import NoData
-from viewer.series import SeriesResult, envelope_runs, load_series, signal_row
+from viewer.series import SeriesResult, load_series, signal_row
 from viewer.session import Session
 from viewer.wallclock import from_wall_ms, to_wall, wall_ms
 
@@ -79,7 +80,7 @@ class LodChart:
 
     def __init__(self, session: Session, name: str, spec: ChartSpec) -> None:
         self._session, self._name, self.spec = session, f"lod:{name}", spec
-        self._sources: list[tuple[ColumnDataSource, ColumnDataSource, ColumnDataSource]] = []
+        self._lines: list[DrawnLine] = []
         self._status = html.pane("", margin=(0, 0, 4, 0))
         self._points, self._zoomed = session.chart_points, False
         self.results: list[SeriesResult] = []
@@ -108,8 +109,10 @@ class LodChart:
         fig = self.figure = time_figure(
             texts, height=s.height, y_label=label, x_range=x_range, y_range=self._y_range, output_backend="canvas"
         )
-        for line in s.lines:
-            self._add_line(fig, line, named=len(s.lines) > 1)
+        self._lines = [
+            DrawnLine(fig, texts, n.label, n.color, named=len(s.lines) > 1, digits=s.digits, area=s.area)
+            for n in s.lines
+        ]
         if len(s.lines) > 1:
             legend_below(fig)
         self._put(data.window)
@@ -138,26 +141,9 @@ class LodChart:
         points = points or self._points
         return load_series(self._session.store, line.device, line.signal, start, end, points, zone=self.spec.zone)
 
-    def _add_line(self, fig: object, line: Line, *, named: bool) -> None:
-        texts = self._session.texts
-        source = ColumnDataSource({"x": [], "y": [], "low": [], "high": []})
-        band, area = ColumnDataSource({"xs": [], "ys": []}), ColumnDataSource({"xs": [], "ys": []})
-        legend = {"legend_label": line.label} if named else {}
-        fig.patches("xs", "ys", source=band, fill_color=line.color, fill_alpha=0.2, line_color=None)
-        fig.patches("xs", "ys", source=area, fill_color=line.color, fill_alpha=0.25, line_color=None)
-        drawn = fig.line("x", "y", source=source, line_color=line.color, line_width=1.6, **legend)
-        rows = [(texts("word.time"), "time:x"), (line.label, "y"), ("Min", "low"), ("Max", "high")]
-        add_hover(fig, texts, rows, digits=self.spec.digits, renderers=[drawn], mode="mouse" if named else "vline")
-        self._sources.append((source, band, area))
-
     def _put(self, results: list[SeriesResult]) -> None:
-        zone = self.spec.zone
-        for result, (source, band, area) in zip(results, self._sources, strict=True):
-            x = to_wall(result.ts, zone)
-            source.data = {"x": x, "y": result.mean, "low": result.low, "high": result.high}
-            runs = [] if result.resolution == "raw" and result.points_held <= self._points else envelope_runs(result)
-            band.data = _patches(runs, zone)
-            area.data = _area(result, zone) if self.spec.area else {"xs": [], "ys": []}
+        for line, result in zip(self._lines, results, strict=True):
+            line.put(result, self.spec.zone, self._points)
         self.results = results
         self._y_range.start, self._y_range.end = self._limits(results)
         self._status.object = f'<div class="note lod-status">{html.escape(self._words(results))}</div>'
@@ -169,8 +155,8 @@ class LodChart:
             shown = [r.mean[np.isfinite(r.mean)] for r in results]
             values = np.concatenate(shown) if shown else np.empty(0)
             return padded(*np.percentile(values, (1, 99))) if values.size else (0.0, 1.0)
-        low = np.concatenate([np.append(r.low, r.mean) for r in results]) if results else np.empty(0)
-        high = np.concatenate([np.append(r.high, r.mean) for r in results]) if results else np.empty(0)
+        low = np.concatenate([np.append(r.low, (*r.mean, *r.edges)) for r in results]) if results else np.empty(0)
+        high = np.concatenate([np.append(r.high, (*r.mean, *r.edges)) for r in results]) if results else np.empty(0)
         if not np.isfinite(low).any():
             return 0.0, 1.0
         bottom = np.nanmin(low)
@@ -186,7 +172,7 @@ class LodChart:
         held, shown = sum(r.points_held for r in results), sum(r.points_shown for r in results)
         parts = [t("chart.resolution", level=t.code("level", first.resolution))]
         if held == shown:
-            parts.append(t("chart.points", held=t.number(held, 0)))
+            parts.append(t("chart.points", n=t.number(held, 0)))
         else:
             parts.append(t("chart.points_thinned", held=t.number(held, 0), shown=t.number(shown, 0)))
         if first.resolution != "raw":
@@ -214,7 +200,7 @@ class LodChart:
         strip.patches(
             "xs",
             "ys",
-            source=ColumnDataSource(_patches(envelope_runs(whole, 400), zone)),
+            source=ColumnDataSource(strip_patches(whole, zone, 400)),
             fill_color=line.color,
             fill_alpha=0.3,
             line_color=None,
@@ -255,23 +241,3 @@ class LodChart:
         t = self._session.texts
         self._status.object = html.message(t("chart.stale"), t("error.failed_text"), "bad")
 
-
-def _patches(runs: list[tuple[np.ndarray, np.ndarray, np.ndarray]], zone: ZoneInfo) -> dict[str, list]:
-    xs, ys = [], []
-    for ts, low, high in runs:
-        x = to_wall(ts, zone)
-        fine = np.isfinite(low) & np.isfinite(high)
-        xs.append(np.concatenate((x[fine], x[fine][::-1])))
-        ys.append(np.concatenate((high[fine], low[fine][::-1])))
-    return {"xs": xs, "ys": ys}
-
-
-def _area(result: SeriesResult, zone: ZoneInfo) -> dict[str, list]:
-    xs, ys = [], []
-    x, broken = to_wall(result.ts, zone), ~np.isfinite(result.mean)
-    for run in np.split(np.arange(result.ts.size), np.flatnonzero(broken)):
-        rows = run[~broken[run]]
-        if rows.size > 1:
-            xs.append(np.concatenate((x[rows], x[rows][[-1, 0]])))
-            ys.append(np.concatenate((result.mean[rows], [0.0, 0.0])))
-    return {"xs": xs, "ys": ys}

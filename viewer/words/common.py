@@ -83,7 +83,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "This window could not be loaded; the one before is drawn.",
     ),
     "chart.resolution": ("Auflösung: {level}", "Resolution: {level}"),
-    "chart.points": ("{held} Punkte", "{held} points"),
+    "chart.points": ("{n} Punkte", "{n} points"),
     "chart.points_thinned": ("{held} → {shown} Punkte", "{held} → {shown} points"),
     "chart.envelope": ("Hüllkurve: Min/Max", "Envelope: min/max"),
     "chart.gaps": ("Lücken: {n}", "Gaps: {n}"),

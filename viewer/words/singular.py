@@ -20,6 +20,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "bess.charges": ("{n} Ladung", "{n} charge"),
     "bess.alarm_spans": ("{n} Abschnitt", "{n} span"),
     "capacity.measured": ("von {n} Tag", "of {n} day"),
+    "chart.points": ("{n} Punkt", "{n} point"),
     "quality.signals": ("{n} Signal", "{n} signal"),
     "quality.conflicts": ("dazu {n} Konflikt", "and {n} conflict"),
     "pack.sat_note": ("letzter gültiger Tag", "last qualified day"),
