@@ -277,6 +277,42 @@ def test_a_zoom_goes_into_the_address_when_it_rests_and_comes_back_from_it(
     assert seen.still().query == "?page=meter&device=m1&range=7d"
 
 
+@pytest.mark.parametrize(
+    ("before", "start", "end"),
+    [
+        ("?page=meter&device=m1&range=7d", "2025-01-15T23:59", "2025-01-23T00:00"),
+        ("?page=bess&zoom=2024-10-01T00:00:20/2024-10-02T12:00:20", "2024-10-01T00:00", "2024-10-02T12:01"),
+        ("?page=compare&device=m1&device2=m2&range=24h&zoom=", "2025-01-21T23:59", "2025-01-23T00:00"),
+        ("?page=packpulse&tab=heat&cell=P1C1&zoom=2024-10-01T00:00:00/2024-10-02T12:00:00", "2024-09-15T00:00", None),
+        ("?page=quality&device=m1&range=30d", "2024-12-23T23:59", "2025-01-23T00:00"),
+    ],
+)
+def test_a_range_of_ones_own_begins_with_the_window_that_is_shown(
+    seen: Seen, plan: Plan, before: str, start: str, end: str | None
+) -> None:
+    seen.to("?").to(before)
+    toolbar = seen.shell._page.toolbar
+    seen.run(lambda: toolbar._picked("range", "custom"))
+    asked = dict(parse_qsl(seen.still().query))
+    assert (asked["range"], asked["start"], asked.get("zoom")) == ("custom", start, None)
+    assert asked["end"] == end or end is None
+    assert seen.notes == ""
+    assert [w.value.strftime("%Y-%m-%dT%H:%M") for w in toolbar._custom.values()] == [asked["start"], asked["end"]]
+    assert any(set(toolbar._custom.values()) == set(getattr(part, "objects", ())) for part in toolbar.view.objects)
+    seen.run(lambda: toolbar._picked("range", "90d"))
+    assert not {"start", "end"} & dict(parse_qsl(seen.still().query)).keys()
+    seen.run(lambda: toolbar._picked("range", "custom"))
+    again = dict(parse_qsl(seen.still().query))
+    assert again["start"] > asked["start"] if end is None else again["start"] != asked["start"]
+    assert toolbar._custom["start"].value.strftime("%Y-%m-%dT%H:%M") == again["start"]
+
+
+def test_a_typed_address_without_from_and_to_is_still_said_and_left_as_it_is(seen: Seen) -> None:
+    seen.to("?").to("?page=meter&device=m1&range=custom")
+    assert DE("range.unreadable") in seen.notes
+    assert seen.query == "?page=meter&device=m1&range=custom"
+
+
 def _raises(*_given: object, **_named: object) -> None:
     raise PlantedError
 

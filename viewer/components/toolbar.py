@@ -4,7 +4,7 @@ Next: `pages/device_page.py`, which turns the selection into a device and a wind
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 import panel as pn
@@ -15,6 +15,8 @@ from viewer.selection import RANGES
 from viewer.session import Session
 
 SMALL = {"size": "small", "margin": (0, 12, 8, 0)}
+Window = tuple[datetime, datetime]
+MINUTE, RESOLUTION = timedelta(minutes=1), timedelta(microseconds=1)
 WINDOW = {"device", "device2", "range", "start", "end"}  # what ends a zoom
 KEEP_WIDTH = {"flex-shrink": "0", "max-width": "100%"}
 ONE_LINE = {"& .MuiToggleButton-root": {"whiteSpace": "nowrap"}, "maxWidth": "100%", "overflowX": "auto"}
@@ -27,8 +29,9 @@ class Toolbar:
         self._session = session
         self._bound: list[tuple[object, str]] = []
         self._row: list[object] = []
-        self._custom: list[pmui.DatetimePicker] = []
-        self._span: tuple[datetime, datetime] | None = None
+        self._custom: dict[str, pmui.DatetimePicker] = {}
+        self._moments: pn.FlexBox | None = None
+        self._shown: Callable[[], Window | None] | None = None
         self._place, self._view = 0, None
         self._syncing = False
         self._default_range = ""
@@ -64,12 +67,15 @@ class Toolbar:
         self._bind(widget, field)
         return widget
 
-    def ranges(self, first: datetime, last: datetime, default: str) -> None:
-        """Add the range buttons and, for a custom range, from and to. `default` is the page's own range."""
+    def ranges(self, shown: Callable[[], Window | None], default: str) -> None:
+        """Add the range buttons and, for a custom range, from and to.
+
+        A custom range starts with the window that is `shown`; `default` is the page's own range.
+        """
         t, selection = self._session.texts, self._session.selection
         self._default_range = default
         self.choose("range", {t(f"range.{r}"): r for r in RANGES}, selection.range or default)
-        self._span, self._place = (first, last), len(self._row)
+        self._shown, self._place = shown, len(self._row)
 
     def report(self, device: str) -> None:
         """Add the way to the report of the picked device, in a tab of its own."""
@@ -112,12 +118,24 @@ class Toolbar:
 
     def _widgets(self) -> list[object]:
         """Return the row's widgets, with from and to where the range is a custom one; they are made when needed."""
-        if self._span is None or self._session.selection.range != "custom":
+        if self._shown is None or self._session.selection.range != "custom":
             return list(self._row)
-        if not self._custom:
-            t, (first, last) = self._session.texts, self._span
-            self._custom = [self._moment("start", t("range.from"), first), self._moment("end", t("range.to"), last)]
-        return [*self._row[: self._place], *self._custom, *self._row[self._place :]]
+        if self._moments is None:
+            self._custom = {"start": self._moment("start", "range.from"), "end": self._moment("end", "range.to")}
+            self._moments = pn.FlexBox(*self._custom.values(), sizing_mode=None, margin=0, styles=KEEP_WIDTH)
+        self._fill_moments()
+        return [*self._row[: self._place], self._moments, *self._row[self._place :]]
+
+    def _fill_moments(self) -> None:
+        """Show from and to as the address has them, else the window that is shown; nothing is picked by that."""
+        syncing, self._syncing = self._syncing, True
+        try:
+            for (field, widget), shown in zip(self._custom.items(), self._shown() or (None, None), strict=True):
+                value = _parsed(getattr(self._session.selection, field)) or shown
+                if value is not None and widget.value != (value := value.replace(second=0, microsecond=0)):
+                    widget.value = value
+        finally:
+            self._syncing = syncing
 
     def _bind(self, widget: object, field: str) -> None:
         self._bound.append((widget, field))
@@ -128,15 +146,22 @@ class Toolbar:
         if field == "range" and value == self._default_range and not self._session.selection.range:
             return
         if not self._syncing and value is not None:
-            zoom = {"zoom": ""} if field in WINDOW else {}
-            self._session.selection.param.update(**{field: value}, **zoom)
+            change = {field: value, **({"zoom": ""} if field in WINDOW else {})}
+            if field == "range":
+                change |= self._ends(value)
+            self._session.selection.param.update(**change)
 
-    def _moment(self, field: str, label: str, default: datetime) -> pmui.DatetimePicker:
-        given = getattr(self._session.selection, field)
+    def _ends(self, range_name: object) -> dict[str, str]:
+        """Return from and to of a range: a custom one begins with what is shown, in whole minutes, others have none."""
+        window = self._shown() if range_name == "custom" and self._shown is not None else None
+        if window is None:
+            return {"start": "", "end": ""}
+        return {"start": _iso(window[0]), "end": _iso(window[1] + MINUTE - RESOLUTION)}
+
+    def _moment(self, field: str, label: str) -> pmui.DatetimePicker:
         t = self._session.texts
         widget = pmui.DatetimePicker(
-            label=label,
-            value=_parsed(given) or default.replace(second=0, microsecond=0),
+            label=t(label),
             enable_seconds=False,
             military_time=True,
             format="DD.MM.YYYY HH:mm" if t.lang == "de" else "YYYY-MM-DD HH:mm",

@@ -9,7 +9,7 @@ import panel as pn
 from viewer.catalog import DeviceInfo
 from viewer.components import html
 from viewer.components.toolbar import Toolbar
-from viewer.selection import local_window
+from viewer.selection import local_window, zoom_window
 from viewer.session import Session
 from viewer.texts import Texts
 from viewer.wallclock import local_to_utc
@@ -60,6 +60,7 @@ class DevicePage(Page):
 
     kinds: Sequence[str] = ("meter", "bess", "other")
     default_range = "30d"
+    zooms = True  # what the address zooms is the window of the page
     toolbar: Toolbar
 
     def prepare(self) -> None:
@@ -125,6 +126,17 @@ class DevicePage(Page):
             self.range_name, selection.start, selection.end, first, last, device.zone
         )
         return local_to_utc(start, device.zone), local_to_utc(end, device.zone), issue
+
+    def shown(self) -> tuple[datetime, datetime] | None:
+        """Return the window that is shown, on the local clock and naive: the zoom of the charts, else the range."""
+        device = self.windowed()
+        if device is None:
+            return None
+        selection, (first, last) = self.session.selection, device.wall_span()
+        zoomed = zoom_window(selection.zoom, device.zone) if self.zooms else None
+        if zoomed is not None and zoomed[0] <= last and zoomed[1] > first:
+            return max(zoomed[0], first), min(zoomed[1], last)
+        return local_window(self.range_name, selection.start, selection.end, first, last, device.zone)[:2]
 
 
 def _listed(known: Sequence[object]) -> str:

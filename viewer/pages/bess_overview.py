@@ -60,7 +60,7 @@ class BessOverview(DevicePage):
             return html.pane(html.message(t("bess.none"), t("bess.none_text"), "info"))
         self.toolbar = bar = Toolbar(self.session)
         bar.pick("device", t("word.system"), [d.name for d in self.devices], device.name)
-        bar.ranges(*device.wall_span(), self.default_range)
+        bar.ranges(self.shown, self.default_range)
         bar.report(device.name)
         self._cards = html.pane("", margin=(0, 0, 14, 0))
         options = {t(f"group.{g}"): g for g in (*GROUPS, *EXTRA)}

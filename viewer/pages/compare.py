@@ -62,7 +62,7 @@ class Compare(DevicePage):
         bar.pick("device", t("compare.first"), names, pair[0].name)
         bar.pick("device2", t("compare.second"), names, pair[1].name)
         self._subject_pick = bar.pick("signal", t("word.signal"), self._options(), self._subject(), 240)
-        bar.ranges(*_common_span(pair), self.default_range)
+        bar.ranges(self.shown, self.default_range)
         self._cards = html.pane("", margin=(0, 0, 14, 0))
         self._zoom = Zoom(self.session)
         self._chart = Panel(self.session, t("compare.overlay"), "", 360)
@@ -256,8 +256,3 @@ def _subjects(signals: pl.DataFrame) -> dict[str, str]:
 
 def _later(pair: tuple[DeviceInfo, DeviceInfo]) -> DeviceInfo:
     return max(pair, key=lambda d: d.last or datetime.min.replace(tzinfo=UTC))
-
-
-def _common_span(pair: tuple[DeviceInfo, DeviceInfo]) -> tuple[datetime, datetime]:
-    spans = [d.wall_span() for d in pair]
-    return min(s[0] for s in spans), max(s[1] for s in spans)

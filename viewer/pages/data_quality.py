@@ -40,7 +40,7 @@ class DataQuality(DevicePage):
             return self.no_devices()
         self.toolbar = bar = Toolbar(self.session)
         bar.pick("device", t("word.device"), [d.name for d in self.devices], device.name)
-        bar.ranges(*device.wall_span(), self.default_range)
+        bar.ranges(self.shown, self.default_range)
         self._cards = html.pane("", margin=(0, 0, 14, 0))
         names = ("coverage", "accounting", "reasons", "rejects", "files", "events", "checks")
         limits = self.session.settings.operation

@@ -110,7 +110,7 @@ class SingleMeter(DevicePage):
         self.toolbar = bar = Toolbar(self.session)
         bar.pick("device", t("word.device"), [d.name for d in self.devices], device.name)
         self._signal_pick = bar.pick("signal", t("word.signal"), self._options(), self.signal(), 300, searchable=True)
-        bar.ranges(*device.wall_span(), self.default_range)
+        bar.ranges(self.shown, self.default_range)
         bar.report(device.name)
         line = pmui.RadioButtonGroup(
             options={t(f"meter.{v}"): v for v in VIEWS},

@@ -63,6 +63,7 @@ class PackPulse(DevicePage):
 
     kinds = ("bess",)
     default_range = "all"
+    zooms = False  # the zoom is that of a cell's raw voltage alone
 
     def layout(self) -> pn.viewable.Viewable:
         """Return toolbar, figures and tabs."""
@@ -72,7 +73,7 @@ class PackPulse(DevicePage):
         self.toolbar = bar = Toolbar(self.session)
         bar.pick("device", t("word.system"), [d.name for d in self.devices], device.name)
         self._pack_pick = bar.pick("pack", t("pack.pick"), {t("pack.all"): 0}, 0, 130)
-        bar.ranges(*device.wall_span(), self.default_range)
+        bar.ranges(self.shown, self.default_range)
         self._cards = html.pane("", margin=(0, 0, 12, 0))
         self._current: Context | None = None
         self._whole: SatGrid | None = None
