@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,6 +12,7 @@ from bokeh.plotting import figure
 
 from energy_pipeline.settings import Settings
 from tests.viewer.lake_factory import write_table
+from viewer.components.lod_chart import ChartSpec, Line, LodChart
 from viewer.components.lod_line import FEW, DrawnLine, alone_of
 from viewer.series import SeriesResult, load_series
 from viewer.series_thinning import Columns, thin
@@ -30,7 +32,9 @@ def few(tmp_path: Path) -> Store:
     of = {"device": "m1", "signal": "com_ap", "load": 1}
     rows = pl.DataFrame({"ts": ts, "value": [10.0 * s for s in SECONDS], "month": "2024-10", **of})
     write_table(tmp_path, "readings", rows)
-    write_table(tmp_path, "signals", pl.DataFrame({"unit": ["kW"], "kind": "gauge", "max_hold_s": HOLD_S, **of}))
+    known = pl.DataFrame({"unit": ["kW"], "kind": "gauge", "max_hold_s": HOLD_S, "last_ts": ts[-1], **of})
+    ended = known.with_columns(signal=pl.lit("old"), last_ts=pl.lit(NOON - timedelta(days=2)))
+    write_table(tmp_path, "signals", pl.concat([known, ended]))
     return Store(Settings(lake=str(tmp_path)))
 
 
@@ -105,3 +109,13 @@ def test_a_line_that_the_legend_hides_takes_its_dots_and_its_envelope_along() ->
 @pytest.mark.parametrize(("n", "words"), [("1", "1 Punkt"), ("2", "2 Punkte")])
 def test_one_point_is_counted_in_the_singular(n: str, words: str) -> None:
     assert Texts("de")("chart.points", n=n) == words
+
+
+def test_a_line_of_the_legend_without_values_in_the_window_is_named_with_the_day_it_ended(few: Store) -> None:
+    lines = [Line("m1", s, f"the {s}", "#123456") for s in ("com_ap", "old")]
+    start, end = NOON - timedelta(seconds=10), NOON + timedelta(seconds=150)
+    spec = ChartSpec(lines, start, end, start, end, UTC_ZONE, "")
+    chart = LodChart(SimpleNamespace(texts=Texts("de"), store=few, chart_points=1600), "x", spec)
+    words = chart._words(chart.load().window)
+    assert "3 Punkte · Ohne Werte in diesem Zeitraum: the old (endet am 29.09.2024) · Lücken" in words
+    assert "Ohne Werte" not in chart._words([chart._load(lines[0], start, end)] * 2)

@@ -177,9 +177,23 @@ class LodChart:
             parts.append(t("chart.points_thinned", held=t.number(held, 0), shown=t.number(shown, 0)))
         if first.resolution != "raw":
             parts.append(t("chart.envelope"))
+        if missing := self._without(results):
+            parts.append(t("chart.without", names=", ".join(missing)))
         gaps = max(r.gaps for r in results)
         parts += [t("chart.gaps", n=gaps), t("chart.zone", zone=self.spec.zone.key)]
         return " · ".join(parts)
+
+    def _without(self, results: list[SeriesResult]) -> list[str]:
+        """Return the lines that the legend names but nothing is drawn of, and when those end that lie before it all."""
+        t, found = self._session.texts, []
+        for line, result in zip(self.spec.lines, results, strict=True):
+            if result.points_held or result.leads:
+                continue
+            last = signal_row(self._session.store, line.device, line.signal)["last_ts"]
+            ended = last is not None and last < result.start
+            day = last.astimezone(self.spec.zone).date() if ended else None
+            found.append(t("chart.ended", name=line.label, day=t.date(day)) if ended else line.label)
+        return found
 
     def _nothing(self) -> str:
         """Return that there are no values, and from when to when the lines' signals have some."""
