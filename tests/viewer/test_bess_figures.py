@@ -11,6 +11,7 @@ from energy_pipeline.settings import BatterySettings, Settings
 from tests.viewer.lake_factory import write_table
 from viewer.figures_of_bess import alarm_hours, alarm_timeline, availability_months, availability_whole
 from viewer.figures_of_meters import quarter_power
+from viewer.pages.bess_capacity import _soh
 from viewer.pages.bess_cycles import cycles_card, rainflow_figure
 from viewer.pages.bess_life import life_cards, projection_table
 from viewer.pages.packpulse.condition_data import bins_of, cell_resistance, pack_spreads
@@ -160,3 +161,14 @@ def test_days_without_known_availability_are_neither_good_nor_bad() -> None:
     rows = pl.DataFrame({"day": [date(2024, 1, 1)], "availability": [None], "data_share": [None]}, schema=schema)
     found = availability_whole(rows, ZoneInfo("UTC"))
     assert (found["availability"], found["hours_lost"], found["days_below"]) == (None, None, None)
+
+
+def test_measured_capacity_lies_over_what_the_bms_counts_and_is_full_in_size_and_colour() -> None:
+    days = [date(2025, 1, 1) + timedelta(days=i) for i in range(3)]
+    values = {"q_anchor_ah": 266.0, "q_anchor_error_ah": 1.0, "soh_nameplate_percent": 95.0, "soh_bms_percent": 99.0}
+    rows = pl.DataFrame({"day": days, **{name: [value] * 3 for name, value in values.items()}})
+    bms, measured, _ = (renderer.glyph for renderer in _soh(rows, DE, 20, 280.0).renderers)
+    assert type(bms).__name__ == "Step"
+    assert measured.size >= 7
+    assert (measured.fill_alpha, measured.line_alpha) == (1.0, 1.0)
+    assert measured.line_color != measured.fill_color  # one of them stands out in the light, one in the dark

@@ -21,7 +21,7 @@ from viewer.pages.bess_cycles import cycles_card
 from viewer.pages.bess_life import LifePanel
 from viewer.session import Session
 from viewer.texts import Texts
-from viewer.theme import SERIES
+from viewer.theme import ACCENT_DARK, ACCENT_LIGHT, SERIES
 
 
 def capacity_panels(
@@ -105,13 +105,22 @@ def _soh(rows: pl.DataFrame, t: Texts, days: int, nameplate_ah: float) -> object
     factor = 100 / nameplate_ah
     error = rows["q_anchor_error_ah"].to_numpy() * factor
     middle = rows["soh_nameplate_percent"].to_numpy()
-    if rows["q_anchor_ah"].is_not_null().any():
+    fig.step(
+        x,
+        rows["soh_bms_percent"].to_numpy(),
+        color=SERIES[1],
+        line_width=1.5,
+        line_dash="dashed",
+        legend_label=t("capacity.bms"),
+        mode="after",
+    )
+    if rows["q_anchor_ah"].is_not_null().any():  # over what the BMS counts: they are what is measured
         single = fig.scatter(
             x,
             rows["q_anchor_ah"].to_numpy() * factor,
-            size=4,
-            color=SERIES[0],
-            alpha=0.4,
+            size=7,
+            fill_color=ACCENT_DARK,
+            line_color=ACCENT_LIGHT,
             legend_label=t("capacity.single"),
         )
         add_hover(fig, t, [(t("word.day"), "time:x"), ("%", "y")], renderers=[single], clock=False)
@@ -132,15 +141,6 @@ def _soh(rows: pl.DataFrame, t: Texts, days: int, nameplate_ah: float) -> object
             upper_head=None,
             lower_head=None,
         )
-    )
-    fig.step(
-        x,
-        rows["soh_bms_percent"].to_numpy(),
-        color=SERIES[1],
-        line_width=2,
-        line_dash="dashed",
-        legend_label=t("capacity.bms"),
-        mode="after",
     )
     add_hover(fig, t, [(t("word.day"), "time:x"), ("%", "y"), ("−", "a"), ("+", "b")], renderers=[line], clock=False)
     legend_below(fig)
