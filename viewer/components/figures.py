@@ -26,10 +26,11 @@ const digits = Math.min(6, Math.max(0, ...ticks.map(places)))
 const number = tick.toLocaleString(locale, {minimumFractionDigits: digits, maximumFractionDigits: digits})
 return number.replace('-', '−') + unit
 """
-_HOVER_JS = (
-    "return (value === null || !Number.isFinite(value)) ? '–' : "
-    "value.toLocaleString(locale, {minimumFractionDigits: digits, maximumFractionDigits: digits})"
-)
+_HOVER_JS = """
+if (value === null || !Number.isFinite(value)) { return '–' }
+const form = {minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: 'negative'}
+return value.toLocaleString(locale, form).replace('-', '−')
+"""
 # A date needs about 85 px, an entry of a legend what its text takes: on a phone fewer stand side by side.
 _TICKS_JS = """
 if (cb_obj.inner_width > 0) {
