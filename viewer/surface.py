@@ -4,6 +4,7 @@ Plotly's script is 4.7 MB: only this page loads it, from this server. Next: `pag
 """
 
 import gzip
+import json
 from functools import cache
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from viewer.api.formats import GZIP_MAGIC, accepts_gzip
 from viewer.api.route import worked
+from viewer.components.figures import hover_date
 from viewer.components.heatmap import robust_limits
 from viewer.pages.packpulse.data import QUANTITIES, SatGrid, load_grid
 from viewer.store import Store
@@ -25,8 +27,18 @@ _PAGE = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title
 <script src="plotly.js"></script></head><body style="margin:0;overflow:hidden;font-family:Roboto,sans-serif">
 <div id="surface" style="height:{height}px"></div>
 <script>const figure = {figure}; Plotly.newPlot("surface", figure.data, figure.layout, {{displaylogo:false,
-responsive:true}})</script>
+responsive:true, showSendToCloud:false, locale:"page", locales:{{page:{{dictionary:{words}, format:{{}}}}}}}})</script>
 </body></html>"""
+
+_BUTTONS = {  # Plotly's own words
+    "Download plot as a PNG": "download.png",
+    "Zoom": "tool.wheel",
+    "Pan": "tool.pan",
+    "Orbital rotation": "surface.turn",
+    "Turntable rotation": "surface.turntable",
+    "Reset camera to default": "surface.reset",
+    "Reset camera to last save": "surface.last",
+}
 
 
 def add_surface(app: FastAPI, store: Store) -> None:
@@ -78,7 +90,9 @@ def _page(
         raise HTTPException(422, f"the last day {b} lies before the first {a}")
     cut = grid.cut(grid.days[days.index(a)], grid.days[days.index(b)], pack)
     figure = surface_figure(cut, quantity, texts, dark=dark)
-    page = _PAGE.format(lang=texts.lang, title=texts("heat.surface_title"), height=HEIGHT, figure=figure.to_json())
+    words = json.dumps({english: texts(key) for english, key in _BUTTONS.items()})
+    title = texts("heat.surface_title")
+    page = _PAGE.format(lang=texts.lang, title=title, height=HEIGHT, figure=figure.to_json(), words=words)
     return HTMLResponse(page)
 
 
@@ -97,7 +111,7 @@ def surface_figure(grid: SatGrid, quantity: str, texts: Texts, *, dark: bool) ->
         cmin=low,
         cmax=high,
         colorbar={"title": {"text": unit}, "thickness": 12, "len": 0.7},
-        hovertemplate="%{x}<br>%{customdata}<br>%{z:.3f} " + unit + "<extra></extra>",
+        hovertemplate=f"%{{x|{hover_date(texts, clock=False)}}}<br>%{{customdata}}<br>%{{z:.3f}} {unit}<extra></extra>",
         customdata=np.repeat(np.array(names)[:, None], values.shape[1], axis=1),
     )
     figure = go.Figure(surface)
@@ -113,9 +127,15 @@ def surface_figure(grid: SatGrid, quantity: str, texts: Texts, *, dark: bool) ->
     return figure
 
 
+def _date_forms(texts: Texts) -> list[dict]:
+    """Return how days are written while less than a month lies between two ticks, and months above that."""
+    day, month = ("%d.%m.%y", "%m/%y") if texts.lang == "de" else ("%d %b %y", "%b %y")
+    return [{"dtickrange": [None, "M1"], "value": day}, {"dtickrange": ["M1", None], "value": month}]
+
+
 def _scene(grid: SatGrid, starts: list[int], texts: Texts, title: str, limits: tuple[float, float]) -> dict:
     return {
-        "xaxis": {"title": {"text": texts("word.day")}},
+        "xaxis": {"title": {"text": texts("word.day")}, "tickformatstops": _date_forms(texts)},
         "yaxis": {
             "title": {"text": texts("word.cell")},
             "tickvals": starts,

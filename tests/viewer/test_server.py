@@ -85,7 +85,10 @@ def test_a_password_is_asked_for_where_one_is_set() -> None:
 
 
 def test_the_surface_answers_for_known_systems_only(client: TestClient, plan: object) -> None:
-    assert "Plotly.newPlot" in client.get(f"/surface/view?device={plan.bess}").text
+    surface = client.get(f"/surface/view?device={plan.bess}").text
+    assert "Plotly.newPlot" in surface
+    assert "showSendToCloud:false" in surface  # its button would send the values to a server elsewhere
+    assert '"Reset camera to default": "Ausgangsansicht"' in surface
     assert client.get("/surface/view?device=nobody").status_code == 404
     assert client.get(f"/surface/view?device={plan.bess}&quantity=x").status_code == 422
 

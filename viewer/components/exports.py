@@ -1,14 +1,26 @@
-"""What a picture shows as a file: PNG with a name that tells what it is, and CSV of the values that are drawn.
+"""The tools of a plot in the user's language, and what it shows as a file: a named PNG, and CSV of the drawn values.
 
-Both are buttons of the plot's own toolbar and work in the browser alone, so they give what is on the screen now: the
-zoomed window, at its resolution. Whole tables come from `downloads.py`. Next: `panel.py`, which calls this.
+Both files are buttons of the plot's own toolbar and work in the browser alone, so they give what is on the screen now:
+the zoomed window, at its resolution. Whole tables come from `downloads.py`. Next: `panel.py`, which calls this.
 """
 
 import re
 from collections.abc import Iterable
 
 import panel as pn
-from bokeh.models import CustomAction, CustomJS, DatetimeAxis, HoverTool, Plot, SaveTool
+from bokeh.models import (
+    BoxZoomTool,
+    CustomAction,
+    CustomJS,
+    DatetimeAxis,
+    HoverTool,
+    PanTool,
+    Plot,
+    ResetTool,
+    SaveTool,
+    TapTool,
+    WheelZoomTool,
+)
 from panel.layout.base import ListLike
 
 from viewer.texts import Texts
@@ -59,14 +71,23 @@ _ICON = "data:image/svg+xml;utf8," + (
     " stroke-width='2'>"
     "<path d='M4 5h16v14H4zM4 10h16M4 15h16M10 5v14'/></svg>"
 )
+_TOOLS = {
+    PanTool: "tool.pan",
+    WheelZoomTool: "tool.wheel",
+    BoxZoomTool: "tool.box",
+    TapTool: "tool.tap",
+    ResetTool: "tool.reset",
+    HoverTool: "tool.hover",
+}
 _ACROSS = ("x", "left", "right", "x0", "x1")
 
 
 def name_exports(objects: Iterable[object], title: str, device: str, texts: Texts) -> None:
-    """Give every figure among the objects of a panel a file name and the button for its values."""
+    """Give every figure among the objects of a panel a file name, the button for its values and words of its tools."""
     for object_ in objects:
         if isinstance(object_, pn.pane.Bokeh) and isinstance(object_.object, Plot):
             _exportable(object_.object, file_name(title, device), texts)
+            _name_tools(object_.object, texts)
         elif isinstance(object_, ListLike):
             name_exports(object_.objects, title, device, texts)
 
@@ -86,6 +107,13 @@ def _exportable(fig: Plot, name: str, texts: Texts) -> None:
     fig.add_tools(
         CustomAction(icon=_ICON, description=texts("download.shown"), callback=CustomJS(code=_CSV_JS, args=values))
     )
+
+
+def _name_tools(fig: Plot, texts: Texts) -> None:
+    """Say in the user's language what each tool does; Bokeh's own words are English."""
+    for tool in fig.toolbar.tools:
+        if tool.description is None and type(tool) in _TOOLS:
+            tool.description = texts(_TOOLS[type(tool)])
 
 
 def _time_columns(fig: Plot) -> list[str]:

@@ -49,6 +49,8 @@ class DrawnLine:
         rows = [(texts("word.time"), "time:x"), (label, "y"), ("Min", "low"), ("Max", "high")]
         mode = "mouse" if named else "vline"
         hover = add_hover(fig, texts, rows, digits=digits, renderers=[line, alone], mode=mode)
+        if named:
+            hover.description = f"{texts('tool.hover')}: {label}"
         self.source.js_on_change("data", CustomJS(code=_DROP_TIP_JS, args={"hover": hover}))
 
     def put(self, result: SeriesResult, zone: ZoneInfo, points: int) -> None:
