@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from energy_pipeline.plots import bars, heat_map
+from energy_pipeline.settings import BatterySettings
 from viewer.fit_texts import digits_of, per_year, slope_text
 from viewer.report.blocks import Grid, Picture, Section
 from viewer.report.common import by_month, numbers_grid
@@ -109,22 +110,34 @@ def regimes(found: pl.DataFrame, t: Texts) -> Section:
         ]
         for r in found.sort("day", "scope", "pack", "cell").iter_rows(named=True)
     ]
-    header = [t("word.day"), "95 %", t("report.scope"), t("report.step"), t("word.cell"), t("report.kind")]
+    header = [t("word.day"), "95 %", t("report.scope"), t("report.step"), t("regime.share"), t("report.kind")]
     section.grids.append(Grid(header, rows, frozenset({3, 4})))
     return section
 
 
-def capacity(days: pl.DataFrame, t: Texts) -> Section:
-    """Measured capacity at the end of each month, with its error, beside the BMS's SOH."""
+def capacity(days: pl.DataFrame, battery: BatterySettings, t: Texts) -> Section:
+    """What was measured in each month, and at its end the median with its error, beside the BMS's SOH."""
     section = Section(t("report.capacity_by_month"))
-    known = days.filter(pl.col("q_anchor_median_ah").is_not_null()).sort("day")
+    value, median = pl.col("q_anchor_ah"), pl.col("q_anchor_median_ah")
+    known = days.filter(value.is_not_null() | median.is_not_null()).sort("day")
     if known.is_empty():
         section.text.append(t("report.no_capacity"))
         return section
-    names = ["q_anchor_median_ah", "q_anchor_error_ah", "soh_nameplate_percent", "soh_bms_percent"]
-    monthly = known.group_by(pl.col("day").dt.strftime("%Y-%m").alias("month")).agg(pl.col(names).last()).sort("month")
-    columns = [("q_anchor_median_ah", "report.capacity_ah", 1), ("q_anchor_error_ah", "report.error_ah", 2),
-               ("soh_nameplate_percent", "report.to_nameplate", 2), ("soh_bms_percent", "capacity.bms", 1)]
+    of_median = ["q_anchor_median_ah", "q_anchor_error_ah", "soh_nameplate_percent"]
+    monthly = known.group_by(pl.col("day").dt.strftime("%Y-%m").alias("month")).agg(
+        value.count().alias("days"), value.min().alias("least_ah"), value.max().alias("most_ah"),
+        pl.col(of_median).filter(median.is_not_null()).last(), pl.col("soh_bms_percent").drop_nulls().last(),
+    ).sort("month")
+    columns = [("days", "report.days_measured", 0), ("least_ah", "report.least_ah", 1),
+               ("most_ah", "report.most_ah", 1)]
+    if known["q_anchor_median_ah"].is_null().all():
+        least, span = battery.capacity_min_values, battery.capacity_days
+        n = t.number(known["q_anchor_ah"].count(), 0)
+        section.text.append(t("report.few_capacity", n=n, least=least, days=span))
+    else:
+        columns += [("q_anchor_median_ah", "report.capacity_ah", 1), ("q_anchor_error_ah", "report.error_ah", 2),
+                    ("soh_nameplate_percent", "report.to_nameplate", 2)]
+    columns.append(("soh_bms_percent", "capacity.col.soh_bms_percent", 0))
     section.grids.append(numbers_grid(monthly.tail(MONTHS_SHOWN), "month", "report.month", columns, t))
     return section
 

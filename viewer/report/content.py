@@ -67,8 +67,8 @@ def compile_report(snapshot: Snapshot, settings: Settings, device: str, lang: st
         sections += [
             battery.degradation(fits, t), battery.cells(rows("cell_health"), fits, t),
             battery.cell_map(rows("sat_daily"), device, t), battery.regimes(rows("regimes"), t),
-            battery.capacity(rows("capacity"), t), battery.energy(rows("battery_energy"), device, t),
-            battery.alarms(rows("alarm_events"), t, zone),
+            battery.capacity(rows("capacity"), settings.battery_of(device), t),
+            battery.energy(rows("battery_energy"), device, t), battery.alarms(rows("alarm_events"), t, zone),
         ]
     if "meter_daily" in tables:
         sections.append(meter.energy(tables["meter_daily"], rows("meter_peaks"), device, t, zone))

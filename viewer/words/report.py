@@ -44,9 +44,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "report.degradation": ("Degradation Statistiken", "Degradation statistics"),
     "report.degradation_note": (
         "Steigung je Jahr mit 95-%-Intervall; ein Anstieg ist kein Verlust. „Nachweisbar“ ist die kleinste Steigung, "
-        "die diese Daten belegen könnten; „naiv“ ist (letzter − erster Wert) je Jahr.",
+        "die diese Daten belegen könnten; „naiv“ ist |erster − letzter Wert| je Jahr, ohne Vorzeichen.",
         "Slope per year with its 95 % interval; a rise is no loss. “Detectable” is the smallest slope that these "
-        "data could establish; “naive” is (last − first value) per year.",
+        "data could establish; “naive” is |first − last value| per year, without its sign.",
     ),
     "report.level": ("Ebene", "Level"),
     "report.level.system": ("System", "System"),
@@ -74,7 +74,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "report.kind": ("Art", "Kind"),
     "report.month": ("Monat", "Month"),
     "report.capacity_by_month": ("Kapazität je Monat", "Capacity per month"),
-    "report.capacity_ah": ("Kapazität [Ah]", "Capacity [Ah]"),
+    "report.capacity_ah": ("Median [Ah]", "Median [Ah]"),
+    "report.days_measured": ("Tage mit Messung", "Days measured"),
+    "report.least_ah": ("kleinster Tageswert [Ah]", "Smallest day's value [Ah]"),
+    "report.most_ah": ("größter Tageswert [Ah]", "Largest day's value [Ah]"),
+    "report.few_capacity": (
+        "Gemessen an {n} Tagen; ein Median braucht {least} Werte in {days} Tagen, so viele kamen nie zusammen.",
+        "Measured on {n} days; a median takes {least} values within {days} days, and there never were as many.",
+    ),
     "report.error_ah": ("Standardfehler [Ah]", "Standard error [Ah]"),
     "report.to_nameplate": ("zur Nennkapazität [%]", "to nameplate [%]"),
     "report.no_capacity": (

@@ -27,6 +27,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "sat.no_findings_text": ("{n} Zelle geprüft.", "{n} cell looked at."),
     "verdict.days": ("{n} gültiger Tag in {span}", "{n} qualified day in {span}"),
     "report.of_cells": ("von {n} Zelle", "of {n} cell"),
+    "report.few_capacity": (
+        "Gemessen an {n} Tag; ein Median braucht {least} Werte in {days} Tagen, so viele kamen nie zusammen.",
+        "Measured on {n} day; a median takes {least} values within {days} days, and there never were as many.",
+    ),
     "report.events": (
         "{n} Ereignis an einem Zählerstand, in counter_events.csv.",
         "{n} register event, in counter_events.csv.",
