@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -16,14 +17,25 @@ from viewer.components import html
 from viewer.components.downloads import download_buttons
 from viewer.texts import Texts
 
-TIME_WIDTH, LEAST_WIDTH, LETTER_WIDTH = 156, 88, 7.8
+TIME_WIDTH, DATE_WIDTH, LEAST_WIDTH = 156, 96, 68  # [px], as all widths here
+HEADING_MARGIN, CELL_MARGIN, DIGIT_WIDTH = 28, 18, 7.8
+LETTER_WIDTH, CAPITAL_WIDTH = 7.1, 8.6  # of a heading; of other letters:
+WIDTHS = {**dict.fromkeys("fijlrtI.,:;|!()[]/'", 4.6), **dict.fromkeys("mwMW%@", 11.4)}
 DATES = {"date", "time", "month"}  # a month is the date of its first day
 FORMATTED = {"number", "percent", *DATES}
 GRID_CSS = """
 .tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding:6px 8px; }
 .tabulator .tabulator-header .tabulator-col .tabulator-col-title { font-size:12.5px; font-weight:600;
   white-space:normal; hyphens:auto; overflow-wrap:anywhere; }
+.tabulator .tabulator-header .tabulator-col.tabulator-sortable .tabulator-col-title { padding-right:10px; }
+.tabulator .tabulator-header .tabulator-col .tabulator-col-content .tabulator-col-sorter { right:-5px; }
 .tabulator .tabulator-row .tabulator-cell { padding:7px 8px; font-size:13.5px; }
+.tabulator .tabulator-row .tabulator-cell > div { overflow:hidden; text-overflow:ellipsis; }
+.tabulator .tabulator-tableholder::-webkit-scrollbar { height:10px; -webkit-appearance:none; }
+.tabulator .tabulator-tableholder::-webkit-scrollbar-thumb { border-radius:5px;
+  background:color-mix(in srgb, currentColor 36%, transparent); }
+.tabulator .tabulator-tableholder { animation:more linear; animation-timeline:scroll(self inline); }
+@keyframes more { 0%, 99% { mask-image:linear-gradient(to left, transparent, #000 64px); } 100% { mask-image:none; } }
 .tabulator { font-size:13.5px; font-variant-numeric:tabular-nums; border:none !important;
   background:transparent !important; color:inherit !important; }
 .tabulator .tabulator-header, .tabulator .tabulator-header .tabulator-col, .tabulator .tabulator-footer,
@@ -112,7 +124,10 @@ def grid(
             "columnDefaults": {"headerTooltip": True, "headerWordWrap": True},
             # Not of numbers and times: a tooltip says what the cell holds, not what is written in it.
             "columns": [
-                {"field": f.column, "minWidth": _least_width(f.title), "tooltip": f.kind not in FORMATTED}
+                {
+                    "field": f.column, "minWidth": _least_width(f, frame[f.column], texts),
+                    "tooltip": f.kind not in FORMATTED,
+                }
                 for f in fields
             ],
             "locale": True,
@@ -145,9 +160,23 @@ def _written(value: object, field: Field, texts: Texts, zone: ZoneInfo | None) -
     return str(value)
 
 
-def _least_width(title: str) -> int:
-    """Return a width that breaks no word of a heading [px]: its longest word, the arrow to sort by, the margins."""
-    return max(LEAST_WIDTH, round(LETTER_WIDTH * max(map(len, title.split()), default=0)) + 36)
+def _least_width(field: Field, values: pl.Series, texts: Texts) -> int:
+    """Return a width that breaks no word of a heading and cuts no number or date [px]."""
+    words = (sum(map(_letter_width, word)) for word in field.title.split())
+    least = max(LEAST_WIDTH, max(words, default=0) + HEADING_MARGIN)
+    if field.kind in DATES:
+        return ceil(max(least, TIME_WIDTH if field.kind == "time" else DATE_WIDTH))
+    if field.kind not in {"number", "percent"}:
+        return ceil(least)
+    known = values.cast(pl.Float64).fill_nan(None).drop_nulls()
+    share, digits = (100, field.digits or 0) if field.kind == "percent" else (1, field.digits)
+    written = (texts.number(share * v, 2 if digits is None else digits) for v in {known.min(), known.max()} - {None})
+    letters = max(map(len, written), default=0) + 2 * (field.kind == "percent")
+    return ceil(max(least, DIGIT_WIDTH * letters + CELL_MARGIN))
+
+
+def _letter_width(letter: str) -> float:
+    return WIDTHS.get(letter, CAPITAL_WIDTH if letter.isupper() else LETTER_WIDTH)
 
 
 def _grid_column(values: pl.Series, field: Field, texts: Texts, zone: ZoneInfo | None) -> list:

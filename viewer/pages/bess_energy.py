@@ -187,7 +187,7 @@ class EnergyParts:
             Field("day", t("word.day"), "date"),
             *(Field(f"{c}_kwh", f"{t(f'energy.{c}')} [kWh]", "number", 1) for c in FLOWS),
             Field("auxiliary_share_percent", t("energy.share"), "number", 1),
-            Field("outside_mean_c", f"{t('energy.outside')} [°C]", "number", 1),
+            Field("outside_mean_c", t("energy.outside_short"), "number", 1),
             Field("availability", t("energy.availability"), "percent", 2),
             Field("data_share", t("energy.data_share"), "percent", 1),
         ]
