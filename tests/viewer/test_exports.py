@@ -12,8 +12,10 @@ from tests.viewer.conftest import Tab
 from tests.viewer.lake_factory import Plan
 from viewer.components.exports import file_name
 from viewer.pages.packpulse.data import grid_table, load_grid
+from viewer.pages.packpulse.heat_table import heat_download
 from viewer.pages.packpulse.pack_trends import smooth_line
 from viewer.store import Store
+from viewer.texts import Texts
 
 
 @pytest.mark.browser
@@ -87,6 +89,16 @@ def test_the_table_of_the_heat_map_has_a_row_per_cell_and_day_and_null_where_not
     row = table.row(grid.sat.shape[1] + 5, named=True)
     assert (row["pack"], row["cell"], row["day"]) == (*grid.places[1], grid.days[5])
     assert not table["sat_voltage_v"].is_nan().any()
+
+
+def test_the_heat_map_is_taken_along_with_the_words_of_the_page(store: Store, plan: Plan) -> None:
+    grid = load_grid(store, plan.bess)
+    german, english = (heat_download(grid, "offset", Texts(lang)) for lang in ("de", "en"))
+    assert german.columns == ["Pack", "Zelle", "Tag", "Abstand zum System [mV]", "gültig", "Grund"]
+    assert english.columns[1:4] == ["Cell", "Day", "Distance to the system [mV]"]
+    reasons = grid_table(grid, "offset")["reason"]
+    assert german["Grund"].to_list() == [None if r is None else Texts("de").code("day_reason", r) for r in reasons]
+    assert german["Grund"].drop_nulls().len() > 0
 
 
 def test_the_smoothed_line_does_not_run_through_a_step() -> None:

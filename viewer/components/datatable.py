@@ -1,6 +1,7 @@
 """A table with its downloads: small ones as HTML, large ones as a sortable grid.
 
-`Field` says for each column how it is called and written; the downloads hold the same columns, unrounded.
+`Field` says for each column how it is called and written; the downloads hold the same columns, unrounded, or what
+`Taken` says.
 """
 
 from collections.abc import Sequence
@@ -70,19 +71,35 @@ def month_start() -> pl.Expr:
     return pl.concat_str("month", pl.lit("-01")).str.to_date("%Y-%m-%d").alias("month")
 
 
-def download_frame(frame: pl.DataFrame, fields: Sequence[Field], zone: ZoneInfo | None) -> pl.DataFrame:
-    """Return the columns of `fields` under their headings, times on the local clock."""
-    return frame.select(_download_column(f, zone) for f in fields)
+@dataclass(frozen=True)
+class Taken:
+    """What a download holds where the table on screen writes its numbers into sentences."""
+
+    frame: pl.DataFrame
+    fields: Sequence[Field]
+
+
+def download_frame(
+    frame: pl.DataFrame, fields: Sequence[Field], texts: Texts, zone: ZoneInfo | None = None
+) -> pl.DataFrame:
+    """Return the columns of `fields` under their headings: numbers unrounded, codes in words, times in their zone."""
+    return frame.select(_download_column(frame[f.column], f, texts, zone) for f in fields)
 
 
 def small_table(
-    frame: pl.DataFrame, fields: Sequence[Field], texts: Texts, name: str, zone: ZoneInfo | None = None
+    frame: pl.DataFrame,
+    fields: Sequence[Field],
+    texts: Texts,
+    name: str,
+    zone: ZoneInfo | None = None,
+    taken: Taken | None = None,
 ) -> list[object]:
     """Return an HTML table and its download buttons, for up to some fifty rows."""
     rows = [[_written(row[f.column], f, texts, zone) for f in fields] for row in frame.to_dicts()]
     right = [i for i, f in enumerate(fields) if f.kind in {"number", "percent"}]
     markup = html.table([f.title for f in fields], rows, right)
-    buttons = download_buttons(lambda: download_frame(frame, fields, zone), name, texts)
+    held = taken or Taken(frame, fields)
+    buttons = download_buttons(lambda: download_frame(held.frame, held.fields, texts, zone), name, texts)
     return [html.pane(markup, margin=(0, 0, 10, 0)), buttons]
 
 
@@ -135,7 +152,7 @@ def grid(
         },
         stylesheets=[GRID_CSS],
     )
-    return [table, download_buttons(lambda: download_frame(frame, fields, zone), name, texts)]
+    return [table, download_buttons(lambda: download_frame(frame, fields, texts, zone), name, texts)]
 
 
 def _written(value: object, field: Field, texts: Texts, zone: ZoneInfo | None) -> object:
@@ -209,13 +226,15 @@ def _formatter(field: Field, texts: Texts) -> dict | DateFormatter:
     }
 
 
-def _download_column(field: Field, zone: ZoneInfo | None) -> pl.Expr:
-    column = pl.col(field.column)
-    if field.kind == "time" and zone is not None:
-        column = column.dt.convert_time_zone(zone.key).dt.replace_time_zone(None)
-    if field.kind == "month":
-        column = column.dt.strftime("%Y-%m")
-    return column.alias(field.title)
+def _download_column(values: pl.Series, field: Field, texts: Texts, zone: ZoneInfo | None) -> pl.Series:
+    if field.codes:
+        written = {code: texts.code(field.codes, str(code)) for code in values.drop_nulls().unique()}
+        values = pl.Series([None if code is None else written[code] for code in values], dtype=pl.String)
+    elif field.kind == "time" and zone is not None:
+        values = values.dt.convert_time_zone(zone.key)
+    elif field.kind == "month":
+        values = values.dt.strftime("%Y-%m")
+    return values.alias(field.title)
 
 
 def _pager(texts: Texts) -> dict[str, str]:

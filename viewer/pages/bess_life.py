@@ -17,11 +17,10 @@ from viewer.components.fit_chart import Slope, fit_figure
 from viewer.components.panel import NoData, Panel
 from viewer.fit_texts import per_year, slope_text, status_of
 from viewer.pages.packpulse.data import ESTABLISHED
+from viewer.projections import TARGETS, may_be_said, taken_projection, unsaid
 from viewer.session import Session
 from viewer.store import TableMissing
 from viewer.texts import DASH, Texts
-
-TARGETS = (5000, 10000)
 
 
 class LifePanel:
@@ -54,7 +53,8 @@ class LifePanel:
             shown.append(bokeh_pane(_figure(fit, rows, t, battery)))
         table = pl.DataFrame(projection_table(fit, t, battery.projection_max_ratio))
         fields = [Field(n, t(f"projection.{n}")) for n in ("cycles", "level", "interval", "ratio")]
-        return [*shown, *small_table(table, fields, t, f"lifetime_{self.device.name}")]
+        taken = taken_projection(fit, t, battery.projection_max_ratio)
+        return [*shown, *small_table(table, fields, t, f"lifetime_{self.device.name}", taken=taken)]
 
 
 def life_cards(fit: dict, t: Texts) -> list[html.Card]:
@@ -93,13 +93,11 @@ def projection_table(fit: dict, t: Texts, max_ratio: float) -> list[dict[str, st
     out = []
     for target in TARGETS:
         value, ratio = fit[f"projection_{target}"], fit[f"extrapolation_ratio_{target}"]
-        allowed = value is not None and (ratio is None or ratio <= max_ratio)
         bounds = (fit[f"projection_{target}_low"], fit[f"projection_{target}_high"])
-        if allowed:
+        if may_be_said(value, ratio, max_ratio):
             level, interval = f"{t.number(value, 1)} %", " … ".join(t.number(b, 1) for b in bounds) + " %"
         else:
-            known = fit["verdict"] in {"falling", "rising"}
-            level, interval = t("projection.outside") if known else t.code("verdict", fit["verdict"]), DASH
+            level, interval = unsaid(fit["verdict"], t), DASH
         times = DASH if ratio is None else t("life.ratio", ratio=t.number(ratio, 1))
         out.append({"cycles": t.number(target, 0), "level": level, "interval": interval, "ratio": times})
     return out

@@ -84,5 +84,5 @@ class MeterMap:
         return [
             bokeh_pane(day_hour_chart(values, first, t, unit="kW", height=HEIGHT)),
             html.pane(f'<div class="note">{patch} {html.escape(text)}</div>', margin=(4, 0, 8, 0)),
-            download_buttons(lambda: download_frame(cells, fields, None), f"day_hour_{device.name}", t),
+            download_buttons(lambda: download_frame(cells, fields, t), f"day_hour_{device.name}", t),
         ]

@@ -167,7 +167,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "card.low_pf": ("Zeit mit niedrigem LF", "Time at low PF"),
     "card.low_pf_note": ("Anteil der Zeit mit Last, Median", "share of loaded time, median"),
     "table.night": ("Nachtlast [kW]", "Night load [kW]"),
-    "table.low_pf": ("Niedriger LF [% der Zeit]", "Low PF [% of time]"),
+    "table.low_pf": ("Zeit mit niedrigem LF", "Time at low PF"),
     "table.period": ("Zeitraum", "Period"),
     "table.days": ("Tage", "Days"),
     "table.days_covered": ("Tage mit Daten", "Days with data"),

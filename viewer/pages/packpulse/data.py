@@ -19,7 +19,6 @@ QUANTITIES = {
     "index": ("sat_index_percent", "%", 2),
 }
 ESTABLISHED = {"falling", "rising", "stable"}
-TREND = {"falling", "rising"}
 REASONS = ("no_charge", "partial_charge", "few_readings", "gap", "sentinel", "no_data")
 
 

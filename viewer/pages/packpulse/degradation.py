@@ -25,6 +25,7 @@ from viewer.pages.packpulse.verdict import (
     statistics_rows,
     verdict_cards,
 )
+from viewer.projections import taken_projection
 from viewer.selection import cell_name
 
 
@@ -156,13 +157,12 @@ class Degradation(Tab):
 
     def _render_projection(self, fit: dict) -> list[object]:
         t = self.texts
-        names = ("cycles", "level", "interval", "ratio")
+        names, furthest = ("cycles", "level", "interval", "ratio"), self.context.battery.projection_max_ratio
         frame = pl.DataFrame(
-            projection_rows(fit, t, self.context.battery.projection_max_ratio),
-            schema=dict.fromkeys(names, pl.String),
-            orient="row",
+            projection_rows(fit, t, furthest), schema=dict.fromkeys(names, pl.String), orient="row"
         )
-        return small_table(frame, [Field(n, t(f"projection.{n}")) for n in names], t, "projection")
+        fields = [Field(n, t(f"projection.{n}")) for n in names]
+        return small_table(frame, fields, t, "projection", taken=taken_projection(fit, t, furthest))
 
     def _render_quality(self, fit: dict) -> list[object]:
         t = self.texts

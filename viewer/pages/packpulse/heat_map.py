@@ -12,7 +12,8 @@ from viewer.components.layout import wrapping_row
 from viewer.components.panel import NoData, Panel
 from viewer.components.toolbar import KEEP_WIDTH, ONE_LINE
 from viewer.pages.packpulse.cell_view import CellView
-from viewer.pages.packpulse.data import QUANTITIES, grid_table
+from viewer.pages.packpulse.data import QUANTITIES
+from viewer.pages.packpulse.heat_table import heat_download
 from viewer.pages.packpulse.tab import Context, Tab
 from viewer.selection import cell_name, limit_text
 from viewer.surface_address import HEIGHT, surface_url
@@ -130,7 +131,7 @@ class HeatMapTab(Tab):
             wrapping_row(self._pick, *self._limits),
             html.pane(f'<div class="note">{html.escape(note)}</div>', margin=(0, 0, 4, 0)),
             bokeh_pane(self._map.figure),
-            download_buttons(lambda: grid_table(grid, self._quantity), f"{grid.device}_{self._quantity}", t),
+            download_buttons(lambda: heat_download(grid, self._quantity, t), f"{grid.device}_{self._quantity}", t),
         ]
 
     def _tapped(self, row: int, _day: int) -> None:

@@ -7,16 +7,16 @@ import polars as pl
 from bokeh.models import ColumnDataSource
 
 from viewer.components.bars import DAY_MS, day_ms
-from viewer.components.datatable import Field, small_table
+from viewer.components.datatable import Field, Taken, small_table
 from viewer.components.figures import add_hover, axis_label, bokeh_pane, day_line, legend_below, time_figure
 from viewer.components.panel import NoData, Panel
 from viewer.components.toolbar import KEEP_WIDTH, ONE_LINE
-from viewer.pages.packpulse.data import QUANTITIES, TREND, pack_series, system_cuts
+from viewer.pages.packpulse.data import QUANTITIES, pack_series, system_cuts
 from viewer.pages.packpulse.tab import Context, Tab
+from viewer.projections import TARGETS, may_be_said, unsaid
 from viewer.theme import SERIES, STATUS
 
 SMOOTH_DAYS = 7
-PROJECTED = (5000, 10_000)  # cycles
 
 
 class PackTrends(Tab):
@@ -99,7 +99,7 @@ class PackTrends(Tab):
         t = self.texts
         frame = rows.with_columns(
             pl.format("Pack {}", pl.col("pack")).alias("name"),
-            *(pl.Series(f"at_{n}", self._projected(rows, n)) for n in PROJECTED),
+            *(pl.Series(f"at_{n}", self._projected(rows, n)) for n in TARGETS),
             pl.Series("what", [t.code("quantity", q) for q in rows["quantity"]]),
         )
         fields = [
@@ -112,19 +112,28 @@ class PackTrends(Tab):
             Field("slope_high", t("trends.high"), "number", 2),
             Field("verdict", t("verdict.title"), codes="verdict"),
             Field("n_days", t("stat.qualified"), "number", 0),
-            *(Field(f"at_{n}", t("trends.projection", n=t.number(n, 0))) for n in PROJECTED),
         ]
-        return small_table(frame, fields, t, "pack_trends")
+        later = [Field(f"at_{n}", t("trends.projection", n=t.number(n, 0))) for n in TARGETS]
+        numbers = frame.with_columns(pl.Series(f"at_{n}", self._values(rows, n), pl.Float64) for n in TARGETS)
+        taken = Taken(numbers, [*fields, *later])
+        return small_table(frame, [*fields, *later], t, "pack_trends", taken=taken)
+
+    def _values(self, rows: pl.DataFrame, cycles: int) -> list[float | None]:
+        """Return the values after so many cycles, None where they may not be said."""
+        furthest = self.context.battery.projection_max_ratio
+        return [
+            value if ratio is not None and may_be_said(value, ratio, furthest) else None
+            for value, ratio in rows.select(f"projection_{cycles}", f"extrapolation_ratio_{cycles}").iter_rows()
+        ]
 
     def _projected(self, rows: pl.DataFrame, cycles: int) -> list[str]:
         """Return the value after so many cycles, or why there is none, in words."""
-        t, furthest = self.texts, self.context.battery.projection_max_ratio
-        columns = (f"projection_{cycles}", "unit", f"extrapolation_ratio_{cycles}", "verdict")
+        t = self.texts
         return [
-            f"{t.number(value, 2 if unit == '%' else 1)} {unit}"
-            if value is not None and ratio is not None and ratio <= furthest
-            else (t("projection.outside") if verdict in TREND else t.code("verdict", verdict))
-            for value, unit, ratio, verdict in rows.select(columns).iter_rows()
+            unsaid(verdict, t) if value is None else f"{t.number(value, 2 if unit == '%' else 1)} {unit}"
+            for value, (unit, verdict) in zip(
+                self._values(rows, cycles), rows.select("unit", "verdict").iter_rows(), strict=True
+            )
         ]
 
 

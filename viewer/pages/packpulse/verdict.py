@@ -6,7 +6,7 @@ A loss is minus the slope; a rise is no loss. Quality words stand on established
 from energy_pipeline.settings import BatterySettings
 from viewer.components import html
 from viewer.fit_texts import digits_of, per_year, status_of
-from viewer.pages.packpulse.data import TREND
+from viewer.projections import TARGETS, may_be_said, unsaid
 from viewer.texts import Texts
 
 
@@ -74,17 +74,16 @@ def statistics_rows(fit: dict, t: Texts) -> list[tuple[str, object, str]]:
 def projection_rows(fit: dict, t: Texts, max_ratio: float) -> list[tuple[str, str, str, str]]:
     """Return the rows of „Zyklen-Hochrechnung“: cycles, level, interval, ratio of extrapolation."""
     d, out = digits_of(fit), []
-    for cycles in (5000, 10000):
+    for cycles in TARGETS:
         value, ratio = fit[f"projection_{cycles}"], fit[f"extrapolation_ratio_{cycles}"]
         low, high = fit[f"projection_{cycles}_low"], fit[f"projection_{cycles}_high"]
-        if value is not None and (ratio is None or ratio <= max_ratio):
+        if may_be_said(value, ratio, max_ratio):
             level, interval = (
                 f"{t.number(value, d)} {fit['unit']}",
                 f"{t.number(low, d)} … {t.number(high, d)} {fit['unit']}",
             )
         else:
-            level = t("projection.outside") if fit["verdict"] in TREND else t.code("verdict", fit["verdict"])
-            interval = DASHES
+            level, interval = unsaid(fit["verdict"], t), DASHES
         out.append((t.number(cycles, 0), level, interval, f"{t.number(ratio, 1)} ×" if ratio is not None else DASHES))
     return out
 
