@@ -40,6 +40,7 @@ class Session:
         self.store, self.settings, self.selection, self.doc = store, settings, selection, doc
         self.catalog = Catalog(store, settings)
         self.closed = False
+        self.carried: set[str] = set()  # devices that the menu took along to a page that may not know them
         self.chart_points = CHART_POINTS  # of a line; the first chart that is drawn says what the screen is worth
         self._tasks: dict[str, asyncio.Task] = {}
         self._due, self._awake = [], False

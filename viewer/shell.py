@@ -174,6 +174,7 @@ class Shell:
         active = event.new
         index = active[0] if isinstance(active, tuple | list) and active else active
         if isinstance(index, int) and list(PAGES)[index] != self.session.selection.page:
+            self.session.carried.add(self.session.selection.device)
             self.session.selection.param.update(page=list(PAGES)[index], tab="", signal="", low="", high="", zoom="")
 
     def _switch_language(self, _event: object) -> None:

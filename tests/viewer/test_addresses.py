@@ -12,6 +12,7 @@ import panel as pn
 import pytest
 
 from energy_pipeline.settings import Settings
+from tests.viewer.conftest import PLAN
 from tests.viewer.lake_factory import Plan
 from tests.viewer.live_sessions import LiveServer
 from viewer import shell as frame
@@ -86,6 +87,7 @@ PAGES = (
     "page=meter&device=m1", "page=compare", "page=bess", "page=bess&tab=energy", "page=bess&tab=cycles",
     "page=bess&tab=capacity", "page=packpulse", "page=quality",
 )  # fmt: skip
+EARLY = "zoom=2020-01-01T00:00/2020-01-02T00:00"
 REVERSED = "&range=custom&start=2025-01-20T00:00&end=2025-01-10T00:00"
 FUTURE = "&range=custom&start=2030-01-01T00:00&end=2030-02-01T00:00"
 
@@ -128,6 +130,14 @@ def test_no_range_hangs_a_page(seen: Seen, query: str, key: str | None) -> None:
         ("?page=meter&device=m1&signal=nothing", "Das Signal „nothing“ gibt es hier nicht", "com_ap"),
         ("?page=compare&signal=nothing", "Das Signal „nothing“ gibt es hier nicht", "power"),
         ("?page=quality&device=m77", "Das Gerät „m77“ gibt es nicht", "m1, m2"),
+        ("?page=bess&device=m1", "„m1“ ist kein Speichersystem", f"Es gibt: {PLAN.bess}"),
+        ("?page=packpulse&device=m1", "„m1“ ist kein Speichersystem", f"Es gibt: {PLAN.bess}"),
+        ("?page=packpulse&tab=heat&low=5&high=1", "Die Grenzen 5 und 1", "der Bereich der Daten"),
+        ("?page=packpulse&tab=heat&low=5", "Die Grenzen 5 und –", "der Bereich der Daten"),
+        ("?page=meter&device=m1&y=manual&low=5&high=1", "Die Grenzen 5 und 1", "der Bereich der Daten"),
+        (f"?page=meter&device=m1&{EARLY}", "Im gewählten Ausschnitt gibt es keine Messwerte", "Daten von"),
+        (f"?page=compare&{EARLY}", "Im gewählten Ausschnitt gibt es keine Messwerte", "Daten von"),
+        (f"?page=bess&{EARLY}", "Im gewählten Ausschnitt gibt es keine Messwerte", "Daten von"),
     ],
 )
 def test_what_does_not_exist_is_named_beside_what_does(seen: Seen, query: str, sentence: str, known: str) -> None:
@@ -135,6 +145,20 @@ def test_what_does_not_exist_is_named_beside_what_does(seen: Seen, query: str, s
     assert sentence in seen.notes
     assert known in seen.notes
     assert "0 Zellen geprüft" not in seen.text
+
+
+@pytest.mark.parametrize("query", ["?page=packpulse&low=5&high=1", "?page=meter&device=m1&low=5&high=1"])
+def test_limits_that_shape_nothing_are_not_complained_of(seen: Seen, query: str) -> None:
+    assert seen.to("?").to(query).notes == ""
+
+
+def test_a_meter_that_the_menu_takes_along_to_the_batteries_is_no_wrong_address(seen: Seen) -> None:
+    seen.to("?page=meter&device=m2")
+    seen.run(lambda: setattr(seen.shell._menu, "active", (list(frame.PAGES).index("bess"),)))
+    assert seen.still().notes == ""
+    assert "page=bess" in seen.query
+    seen.to("?page=meter&device=m2")
+    assert "„m1“" in seen.to("?page=bess&device=m1").notes
 
 
 def test_a_note_goes_with_a_valid_pick_and_new_data_is_offered_beside_it(seen: Seen) -> None:

@@ -11,7 +11,7 @@ from viewer.components import html
 from viewer.components.toolbar import Toolbar
 from viewer.selection import local_window, zoom_window
 from viewer.session import Session
-from viewer.texts import Texts
+from viewer.texts import DASH, Texts, span_of
 from viewer.wallclock import local_to_utc
 
 LISTED = 20
@@ -84,8 +84,20 @@ class DevicePage(Page):
         """Return the device by whose readings the range is judged."""
         return self.device()
 
+    def zoomed(self) -> Sequence[DeviceInfo]:
+        """Return the devices in whose readings a zoom may lie."""
+        device = self.device()
+        return () if device is None else (device,)
+
+    def limited(self) -> bool:
+        """Return whether the limits of the address shape what is shown."""
+        return False
+
     def notices(self) -> list[str]:
-        """Name a device, signal, tab or pack that does not exist and what does; say which range has readings."""
+        """Name a device, signal, tab or pack that is not to be had and what is; say which range has readings.
+
+        Limits and a zoom that cannot be used are named as well.
+        """
         t, selection = self.texts, self.session.selection
         names = [d.name for d in self.all_devices]
         found = [
@@ -98,9 +110,38 @@ class DevicePage(Page):
             if wanted and wanted not in known:
                 title = t(f"unknown.{field}", name=wanted)
                 found.append(html.message(title, t("device.unknown_text", known=_listed(known)), "warn"))
+        found += [*self._wrong_kind(), *self._limits(), *self._outside()]
         device = self.windowed()
         issue = None if device is None else self.window(device)[2]
         return found if issue is None else [*found, html.message(self.texts(issue), self.span_text(device), "warn")]
+
+    def _wrong_kind(self) -> list[str]:
+        """Say that the address asks for a device of another kind; not of one that the menu carried along."""
+        t, name = self.texts, self.session.selection.device
+        fitting = [d.name for d in self.devices]
+        if not fitting or name in {*fitting, *self.session.carried} or name not in {d.name for d in self.all_devices}:
+            return []
+        text = t("device.unknown_text", known=_listed(fitting))
+        return [html.message(t("device.no_battery", name=name), text, "warn")]
+
+    def _limits(self) -> list[str]:
+        t, selection = self.texts, self.session.selection
+        if not self.limited() or selection.limits() is not None or not (selection.low or selection.high):
+            return []
+        low, high = (t.number(float(text)) if text else DASH for text in (selection.low, selection.high))
+        return [html.message(t("limits.unusable", low=low, high=high), t("limits.by_data"), "warn")]
+
+    def _outside(self) -> list[str]:
+        devices = [d for d in self.zoomed() if d.first is not None and d.last is not None]
+        found = zoom_window(self.session.selection.zoom, devices[0].zone) if devices else None
+        if found is None:
+            return []
+        first, last = min(d.first for d in devices), max(d.last for d in devices)
+        start, end = (local_to_utc(moment, devices[0].zone) for moment in found)
+        if start < last and end > first:
+            return []
+        days = (moment.astimezone(devices[0].zone).date() for moment in (first, last))
+        return [html.message(self.texts("zoom.outside"), span_of(*days, self.texts).strip(), "warn")]
 
     def span_text(self, device: DeviceInfo) -> str:
         """Return from when to when a device has readings, and that all of it is shown."""

@@ -86,6 +86,7 @@ class BessOverview(DevicePage):
     async def changed(self, names: set[str]) -> None:
         """Follow the selection."""
         if self.device() is not None and self._zoom.is_own(names):
+            await self.session.apply(self.announce)
             return
         await self.session.read(self._read_signals)
         await self.session.apply(lambda: (self.toolbar.sync(), self._tabs.sync(), self.announce()))

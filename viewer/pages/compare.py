@@ -3,6 +3,7 @@
 Every number is the same that the device's own page shows. Next: `figures_of_meters.py`.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import panel as pn
@@ -97,6 +98,7 @@ class Compare(DevicePage):
     async def changed(self, names: set[str]) -> None:
         """Follow the selection; other devices bring other common signals."""
         if self.pair() is not None and self._zoom.is_own(names):
+            await self.session.apply(self.announce)
             return
         await self.session.read(self._read_pair)
         await self.session.apply(self._sync)
@@ -112,6 +114,10 @@ class Compare(DevicePage):
     def choices(self) -> dict[str, list[str]]:
         """Return what both devices measure."""
         return {"signal": list(self._common)}
+
+    def zoomed(self) -> Sequence[DeviceInfo]:
+        """Return the pair."""
+        return self.pair() or ()
 
     def windowed(self) -> DeviceInfo | None:
         """Return the device of the pair whose readings reach further."""

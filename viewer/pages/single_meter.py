@@ -63,6 +63,11 @@ class SingleMeter(DevicePage):
         """Return the device's signals."""
         return {"signal": [] if self.signals.is_empty() else self.signals["signal"].to_list()}
 
+    def limited(self) -> bool:
+        """Return whether two limits of the y axis are given; one alone is being typed."""
+        selection = self.session.selection
+        return selection.y == "manual" and bool(selection.low and selection.high)
+
     def layout(self) -> pn.viewable.Viewable:
         """Return toolbar and panels."""
         t, device = self.texts, self.device()

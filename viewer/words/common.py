@@ -75,6 +75,16 @@ WORDS: dict[str, tuple[str, str]] = {
         "Daten von {first} bis {last} ({zone}); gezeigt wird diese ganze Spanne.",
         "Data from {first} to {last} ({zone}); all of it is shown.",
     ),
+    "device.no_battery": ("„{name}“ ist kein Speichersystem.", "“{name}” is not a battery system."),
+    "limits.unusable": (
+        "Die Grenzen {low} und {high} sind nicht zwei Zahlen, die kleinere zuerst.",
+        "The limits {low} and {high} are not two numbers, the smaller one first.",
+    ),
+    "limits.by_data": ("Gezeigt wird der Bereich der Daten.", "The range of the data is shown."),
+    "zoom.outside": (
+        "Im gewählten Ausschnitt gibt es keine Messwerte; gezeigt wird der ganze Zeitraum.",
+        "There are no readings in the zoomed window; the whole range is shown.",
+    ),
     "unknown.signal": ("Das Signal „{name}“ gibt es hier nicht.", "There is no signal “{name}” here."),
     "unknown.tab": ("Den Reiter „{name}“ gibt es hier nicht.", "There is no tab “{name}” here."),
     "unknown.pack": ("Pack {name} gibt es nicht; gezeigt werden alle.", "There is no pack {name}; all are shown."),

@@ -99,6 +99,10 @@ class PackPulse(DevicePage):
         packs = {} if self._whole is None else {"pack": sorted(set(self._whole.packs))}
         return {"tab": list(TABS), **packs}
 
+    def limited(self) -> bool:
+        """Return whether the heat map is open, whose colours the limits are."""
+        return self._tab() == "heat"
+
     def notices(self) -> list[str]:
         """Say as well from when to when there are SAT voltages, where the range holds none."""
         t, grid, device = self.texts, self._whole, self.device()
