@@ -170,7 +170,7 @@ class EnergyParts:
             return shown
         fields = [
             Field("factor", t("energy.factor"), codes="auxiliary"),
-            Field("unit", t("word.unit")),
+            Field("unit", t("word.unit"), codes="unit"),
             Field("coefficient", t("energy.coefficient"), "number", 2),
             Field("coefficient_low", t("energy.low"), "number", 2),
             Field("coefficient_high", t("energy.high"), "number", 2),

@@ -177,7 +177,7 @@ class Compare(DevicePage):
 
     def _load_figures(
         self, pair: tuple[DeviceInfo, DeviceInfo], signals: tuple[str, str] | None, start: datetime, end: datetime
-    ) -> tuple[list[SignalFigures | None], list[MeterFigures | None], list[dict[str, float | None]]]:
+    ) -> tuple[str, list[SignalFigures | None], list[MeterFigures | None], list[dict[str, float | None]]]:
         store = self.session.store
         statistics = (
             [signal_figures(store, d.name, s, start, end) for d, s in zip(pair, signals, strict=True)]
@@ -186,14 +186,22 @@ class Compare(DevicePage):
         )
         daily = [window_days(store, self.session.settings, d, start, end) for d in pair]
         meters = [meter_figures(w.rows, partial=w.partial) if w.rows.height else None for w in daily]
-        return statistics, meters, [window_energy(store, d, start, end) for d in pair]
+        unit = self._unit(pair, signals) if signals else ""
+        return unit, statistics, meters, [window_energy(store, d, start, end) for d in pair]
+
+    def _unit(self, pair: tuple[DeviceInfo, DeviceInfo], signals: tuple[str, str]) -> str:
+        """Return the unit of the pair's signals in brackets, both where they differ; nothing where there is none."""
+        catalog = self.session.catalog
+        rows = [catalog.signals(d.name).filter(pl.col("signal") == s) for d, s in zip(pair, signals, strict=True)]
+        units = dict.fromkeys(unit for r in rows for unit in r["unit"].drop_nulls() if unit)
+        return f" [{' | '.join(units)}]" if units else ""
 
     def _render_figures(self, data: tuple, pair: tuple[DeviceInfo, DeviceInfo]) -> list[object]:
-        t, (statistics, meters, energies) = self.texts, data
+        t, (unit, statistics, meters, energies) = self.texts, data
         rows = []
         if statistics[0] is not None:
             keys = ("mean", "minimum", "maximum", "median", "p95")
-            rows += [(t(f"compare.{key}"), *(getattr(s, key) for s in statistics)) for key in keys]
+            rows += [(t(f"compare.{key}") + unit, *(getattr(s, key) for s in statistics)) for key in keys]
         for key, label in (
             ("import_kwh", "table.import"),
             ("export_kwh", "table.export"),

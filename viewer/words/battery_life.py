@@ -45,6 +45,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "energy.outside_short": ("außen [°C]", "outside [°C]"),
     "energy.per_day": ("Hilfsbetriebe je Tag", "Auxiliaries per day"),
     "energy.factor": ("Einfluss", "Factor"),
+    "unit.kWh/day": ("kWh/Tag", "kWh/day"),
+    "unit.kWh/day/K": ("kWh/(Tag·K)", "kWh/(day·K)"),
     "energy.coefficient": ("Wert", "Value"),
     "energy.low": ("95 % von", "95 % from"),
     "energy.high": ("95 % bis", "95 % to"),

@@ -67,7 +67,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "sat.no_explained": ("Dazu gibt es noch keine Werte.", "There are no values yet."),
     "explained.factor": ("Einfluss", "Factor"),
     "explained.baseline_value": ("Ausgangswert", "Baseline"),
-    "explained.today_value": ("Heute", "Today"),
+    "explained.today_value": ("zuletzt", "Latest"),
     "explained.coefficient_mv": ("mV je Einheit", "mV per unit"),
     "explained.coefficient_se": ("Standardfehler", "Standard error"),
     "explained.share_mv": ("Anteil [mV]", "Share [mV]"),

@@ -157,7 +157,7 @@ class CellTable(Part):
         """Return the grid."""
         t = self.session.texts
         names = [cell_name(p, c) for p, c in data.select("pack", "cell").iter_rows()]
-        frame = data.with_columns(pl.Series("name", names))
+        frame, per_year = data.with_columns(pl.Series("name", names)), f" [{t('trends.year_mv')}]"
         fields = [
             Field("name", t("word.cell"), filter=True),
             Field("slope_per_year", t("trends.year_mv"), "number", 2),
@@ -165,9 +165,9 @@ class CellTable(Part):
             Field("slope_high", t("trends.high"), "number", 2),
             Field("verdict", t("verdict.title"), codes="verdict", filter=True, width=14),
             Field("n_days", t("stat.qualified"), "number", 0),
-            Field("minimum_detectable_slope", t("verdict.mds"), "number", 2),
+            Field("minimum_detectable_slope", t("verdict.mds") + per_year, "number", 2),
             Field("ols_r2", t("stat.r2"), "number", 3),
-            Field("naive_per_year", t("verdict.naive"), "number", 1),
+            Field("naive_per_year", t("verdict.naive") + per_year, "number", 1),
             Field("offset_charge_end_mv", t("sat.off_charge"), "number", 1),
             Field("weakness_rank", t("sat.rank"), "number", 0),
         ]
