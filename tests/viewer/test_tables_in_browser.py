@@ -1,4 +1,6 @@
-"""Wide tables: they fit where there is room, and where they do not it can be seen that they go on."""
+"""Tables and panels on a screen: they fit where there is room, and where they do not it can be seen that they go on."""
+
+from itertools import pairwise
 
 import pytest
 
@@ -10,6 +12,8 @@ pytestmark = pytest.mark.browser
 _HIDDEN = "(holders) => holders.map((h) => h.scrollWidth - h.clientWidth)"
 _CUT = """(cells) => cells.map((cell) => cell.firstElementChild).filter((text) =>
   text !== null && text.scrollWidth > text.clientWidth).map((text) => text.textContent)"""
+_PLACES = """(panels) => panels.filter((p) => p.checkVisibility()).map((p) => ({...p.getBoundingClientRect().toJSON(),
+  held: p.scrollHeight})).sort((a, b) => a.top - b.top)"""
 _CELL = """(cell) => { const text = cell.firstElementChild, style = getComputedStyle(text)
   return [text.scrollWidth > text.clientWidth, style.textOverflow, style.overflowX] }"""
 
@@ -34,6 +38,17 @@ def test_the_widest_tables_fit_on_a_screen_of_1440_pixels_and_fade_out_on_a_narr
     holder.evaluate_all("(holders) => holders.forEach((h) => { h.scrollLeft = h.scrollWidth })")
     tab.page.wait_for_timeout(300)
     assert holder.evaluate_all(mask) == ["none"]
+
+
+@pytest.mark.parametrize("query", ["page=packpulse&tab=degradation", "page=meter&device=m1"])
+def test_no_panel_lies_over_another_on_a_phone(tab: Tab, query: str) -> None:
+    tab.page.set_viewport_size({"width": 390, "height": 700})
+    tab.open(f"?{query}")
+    tab.page.wait_for_timeout(1500)
+    panels = tab.page.locator(".ep-panel").evaluate_all(_PLACES)
+    assert len(panels) > 5
+    assert [p for p, after in pairwise(panels) if after["top"] < p["bottom"]] == []
+    assert [p for p in panels if p["held"] > p["bottom"] - p["top"]] == []
 
 
 def test_a_text_that_its_column_cuts_ends_in_an_ellipsis(tab: Tab) -> None:
