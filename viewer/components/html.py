@@ -38,7 +38,9 @@ CSS = f"""
 .msg.warn {{ border-left-color:var(--warn); }} .msg.bad {{ border-left-color:var(--bad); }}
 .msg.ok {{ border-left-color:var(--ok); }} .msg h3 {{ margin:0 0 4px; font-size:15px; font-weight:600; }}
 code {{ background:color-mix(in srgb, currentColor 10%, transparent); border-radius:4px; padding:1px 6px; }}
-.scroll {{ overflow-x:auto; }}
+.scroll {{ overflow-x:auto; animation:more linear; animation-timeline:scroll(self inline); }}
+@keyframes more {{ 0%, 99% {{ mask-image:linear-gradient(to left, transparent, #000 64px); }}
+  100% {{ mask-image:none; }} }}
 table {{ border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums; }}
 th {{ text-align:left; font-weight:600; font-size:12.5px; padding:6px 10px; border-bottom:1px solid var(--line);
   color:var(--mute); vertical-align:bottom; }}
