@@ -17,7 +17,7 @@ from energy_pipeline.compute.battery_series import Float
 from energy_pipeline.compute.context import DeviceContext
 from energy_pipeline.compute.fit_levels import DAYS_PER_YEAR
 from energy_pipeline.compute.gls import Problem, average, fit_grid, grid_weights
-from energy_pipeline.compute.verdicts import INSUFFICIENT, decide, p_beyond
+from energy_pipeline.compute.verdicts import FALLING, INSUFFICIENT, RISING, decide, p_beyond
 from energy_pipeline.schemas.battery_energy import RESISTANCE_TRENDS
 from energy_pipeline.settings import BatterySettings
 
@@ -76,7 +76,9 @@ def _family(part: pl.DataFrame, battery: BatterySettings) -> list[Row]:
         row.update(slope_percent_per_year=slope, slope_low=slope - half, slope_high=slope + half, slope_se=se,
                    slope_df=e.df)
         row.update({column: float(e.beta[1 + k]) for k, (_, _, column) in enumerate(names)})
-    _judge([row for row, _ in fitted if row["reason"] is None], battery)
+    ready = [row for row, _ in fitted if row["reason"] is None]
+    _judge(ready, battery)
+    _withhold_what_all_share(ready, battery, of_cells=bool(part["is_cell"][0]))
     return rows
 
 
@@ -139,3 +141,18 @@ def _judge(ready: list[Row], battery: BatterySettings) -> None:
         ready, decide(slope, se, df, p, delta, battery.false_discovery_rate, ()), p, strict=True
     ):
         row.update(verdict=word, p_value=float(one_p))
+
+
+def _withhold_what_all_share(ready: list[Row], battery: BatterySettings, *, of_cells: bool) -> None:
+    """Take verdicts back that tell of conditions: of cells that move together, and of a system whose resistance falls.
+
+    A cell that ages moves alone. Where many of one bin move one way, SOC, temperature or rest before the steps differ
+    from what the model holds, or the whole system ages, which its own row says; and no ageing makes a system's
+    resistance fall.
+    """
+    for word in (RISING, FALLING):
+        alike = [row for row in ready if row["verdict"] == word]
+        common = len(alike) > battery.resistance_common_share * len(ready) and len(alike) > 1
+        if common if of_cells else word == FALLING:
+            for row in alike:
+                row.update(verdict=INSUFFICIENT, reason="common_change" if of_cells else "system_falls")

@@ -194,6 +194,14 @@ BOUNDARIES = {
 }
 RESISTANCE_REASONS = {
     "few_weeks": Text("zu wenige Wochen", "too few weeks"),
+    "common_change": Text(
+        "viele Zellen ändern sich gemeinsam: Bedingungen oder das ganze System, nicht eine Zelle",
+        "many cells change together: conditions or the whole system, not a cell",
+    ),
+    "system_falls": Text(
+        "der Widerstand des Systems fiele: Bedingungen haben sich geändert",
+        "the system's resistance would fall: conditions have changed",
+    ),
     "not_positive": Text(
         "Median nicht positiv: Die Spannung läuft an den Sprüngen von selbst",
         "median not positive: the voltage moves by itself at the steps",

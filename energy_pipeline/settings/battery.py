@@ -130,6 +130,9 @@ class BatterySettings(Model):
     resistance_min_weeks: int = Field(13, ge=5, description="weekly medians before a trend of resistance is shown")
     resistance_verdict_weeks: int = Field(26, ge=5, description="weekly medians before a verdict on it is given")
     delta_resistance_percent_per_year: float = Field(5.0, gt=0, description="a smaller trend is none [%/year]")
+    resistance_common_share: float = Field(
+        0.2, gt=0, le=1, description="where more cells of a bin than this share move one way, none gets a verdict [1]"
+    )
     resistance_min_spread: tuple[float, float, float] = Field(
         (2.0, 5.0, 2.0), description="smallest spread (p90 − p10) of temperature [K], delay [s], SOC [points] to adjust"
     )

@@ -57,6 +57,24 @@ def test_a_planted_rise_is_found_and_no_other_cell_is_called_rising() -> None:
     assert row["per_soc_percent"] is None
 
 
+def test_cells_that_move_together_tell_of_conditions_and_get_no_verdict() -> None:
+    together = build_resistance_trends(ctx(), weeks(rises=dict.fromkeys(range(1, 9), -25.0)))
+    assert not together["verdict"].is_in(["rising", "falling"]).any()
+    assert set(together.filter(pl.col("cell") <= 8)["reason"]) == {"common_change"}
+    assert together.filter(pl.col("cell") > 8)["reason"].null_count() == CELLS - 8
+    few = build_resistance_trends(ctx(), weeks(rises=dict.fromkeys(range(1, 6), 25.0)))
+    assert set(few.filter(pl.col("cell") <= 5)["verdict"]) == {"rising"}
+
+
+@pytest.mark.parametrize(("rise", "verdict"), [(25.0, "rising"), (-25.0, "insufficient_data")])
+def test_the_resistance_of_a_system_may_rise_and_does_not_fall(rise: float, verdict: str) -> None:
+    one = weeks(rises={1: rise}).filter(pl.col("cell") == 1)
+    nowhere = [pl.lit(None).cast(pl.Int16).alias(c) for c in ("pack", "cell")]
+    system = one.with_columns(pl.lit("bms1_v").alias("signal"), *nowhere)
+    (row,) = build_resistance_trends(ctx(), system).to_dicts()
+    assert (row["verdict"], row["reason"]) == (verdict, "system_falls" if rise < 0 else None)
+
+
 def test_a_plant_that_warms_up_does_not_look_as_if_its_resistance_fell() -> None:
     table = build_resistance_trends(ctx(), weeks(warming_k=12.0, spread_k=3.0, noise=0.5))
     assert table["raw_percent_per_year"].median() < -8.0
