@@ -304,11 +304,11 @@ def test_a_zoom_goes_into_the_address_when_it_rests_and_comes_back_from_it(
 @pytest.mark.parametrize(
     ("before", "start", "end"),
     [
-        ("?page=meter&device=m1&range=7d", "2025-01-15T23:59", "2025-01-23T00:00"),
+        ("?page=meter&device=m1&range=7d", "2025-01-16T00:00", "2025-01-23T00:00"),
         ("?page=bess&zoom=2024-10-01T00:00:20/2024-10-02T12:00:20", "2024-10-01T00:00", "2024-10-02T12:01"),
         ("?page=compare&device=m1&device2=m2&range=24h&zoom=", "2025-01-21T23:59", "2025-01-23T00:00"),
         ("?page=packpulse&tab=heat&cell=P1C1&zoom=2024-10-01T00:00:00/2024-10-02T12:00:00", "2024-09-15T00:00", None),
-        ("?page=quality&device=m1&range=30d", "2024-12-23T23:59", "2025-01-23T00:00"),
+        ("?page=quality&device=m1&range=30d", "2024-12-24T00:00", "2025-01-23T00:00"),
     ],
 )
 def test_a_range_of_ones_own_begins_with_the_window_that_is_shown(
