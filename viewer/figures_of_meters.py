@@ -124,10 +124,14 @@ def window_days(store: Store, settings: Settings, device: DeviceInfo, start: dat
     parts = [d for d in sorted(set(local_days(start, end, device.zone))) if not is_whole_day(d, device, start, end)]
     if not parts:
         return WindowDays(rows, partial=False)
-    signals = store.frame("signals", where={"device": device.name})
-    own = DeviceContext(device.name, device.zone, settings.battery_of(device.name), settings.meter, signals)
+    own = _context(store, settings, device)
     made = [_part_of_day(store, own, day, start, end) for day in parts]
     return WindowDays(pl.concat([rows.filter(~pl.col("day").is_in(parts)), *made]).sort("day"), partial=True)
+
+
+def _context(store: Store, settings: Settings, device: DeviceInfo) -> DeviceContext:
+    signals = store.frame("signals", where={"device": device.name})
+    return DeviceContext(device.name, device.zone, settings.battery_of(device.name), settings.meter, signals)
 
 
 def is_whole_day(day: date, device: DeviceInfo, start: datetime, end: datetime) -> bool:
@@ -254,8 +258,7 @@ def window_peaks(
     inside = (pl.col("ts") >= start) & (pl.col("ts") < end)
     found = [stored.filter(inside & ~pl.col("month").is_in(parts))]
     if parts:
-        signals = store.frame("signals", where={"device": device.name})
-        own = DeviceContext(device.name, device.zone, settings.battery_of(device.name), settings.meter, signals)
+        own = _context(store, settings, device)
         quarter = _quarters(store, own, start, end)
         found += [build_meter_peaks(own, m, quarter.filter(pl.col("month") == m)) for m in parts]
     ranked = pl.concat(found).sort("power_kw", "ts", descending=[True, False]).head(count)
