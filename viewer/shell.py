@@ -33,10 +33,8 @@ VERSION_CHECK_S = 20.0
 SKELETON = '<div class="skeleton"'
 log = logging.getLogger(__name__)
 SIDEBAR_WIDTH = 220
-# Bokeh gives all that is laid out `max-height: 100%`. As a share of the window's height that would end here, and in
-# every column below, what is longer than the window: whatever follows in the same column would lie on top of it.
 BODY_CSS = """
-:host { padding:16px 18px 40px; box-sizing:border-box; max-height:none !important; }
+:host { padding:16px 18px 40px; box-sizing:border-box; }
 @media (max-width:560px) { :host { padding:10px 8px 40px; } }
 """
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 _CSS = """
 :host { border:1px solid color-mix(in srgb, currentColor 16%, transparent); border-radius:10px;
   padding:14px 16px 12px; box-sizing:border-box;
-  min-width:0; contain:inline-size; }
+  min-width:0; max-height:none !important; contain:inline-size; }
 @media (max-width: 560px) { :host { padding:10px 8px 8px; } }
 """
 GAP = (0, 0, 14, 0)

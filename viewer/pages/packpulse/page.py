@@ -11,6 +11,7 @@ import polars as pl
 
 from viewer.catalog import DeviceInfo
 from viewer.components import html
+from viewer.components.layout import UNCAPPED
 from viewer.components.panel import problem
 from viewer.components.toolbar import Toolbar
 from viewer.fit_texts import status_of
@@ -79,7 +80,10 @@ class PackPulse(DevicePage):
         self._whole: SatGrid | None = None
         self._tabs = {name: kind(self.session) for name, kind in TABS.items()}
         self._areas = {
-            n: pn.Column(styles=SHOWN if n == self._tab() else HIDDEN, sizing_mode="stretch_width", margin=0)
+            n: pn.Column(
+                styles=SHOWN if n == self._tab() else HIDDEN, sizing_mode="stretch_width", margin=0,
+                stylesheets=[UNCAPPED],
+            )
             for n in self._tabs
         }
         nothing = pn.Spacer(height=0)  # one for all tabs: another one would be drawn at each change
