@@ -19,19 +19,29 @@ def owners_of(lake: Lake, files: Mapping[str, list[RawFile]]) -> dict[str, str]:
     for device in lake.devices():
         if device not in files:
             entries = ledger_entries(lake.read("source_files", device))
-            name = _new_name(entries, files)
+            name = _new_name(lake, entries, files)
             owners |= dict.fromkeys(entries, name) if name is not None else {}
     return owners
 
 
-def _new_name(entries: Mapping[str, LedgerEntry], files: Mapping[str, list[RawFile]]) -> str | None:
-    """Return the device that has every file of which rows are held, by name and content; it may have grown."""
+def _new_name(lake: Lake, entries: Mapping[str, LedgerEntry], files: Mapping[str, list[RawFile]]) -> str | None:
+    """Return the device that has every file of which rows are held, by name and content; it may have grown.
+
+    Only a device that has read them: a folder whose new name no `glob` fits may be unreadable; no row is lost then.
+    """
     held = [e for e in entries.values() if e.status != MOVED and e.read_bytes > 0]
     for device, own in files.items():
         by_name = {PurePosixPath(f.path).name: f for f in own}
-        if held and all(_goes_on(by_name.get(PurePosixPath(e.path).name), e) for e in held):
-            return device
+        pairs = [(by_name.get(PurePosixPath(e.path).name), e) for e in held]
+        if pairs and all(_goes_on(file, entry) for file, entry in pairs):
+            read = ledger_entries(lake.read("source_files", device))
+            if all(_has_read(read.get(file.path), entry) for file, entry in pairs if file is not None):
+                return device
     return None
+
+
+def _has_read(new: LedgerEntry | None, old: LedgerEntry) -> bool:
+    return new is not None and new.read_bytes >= old.read_bytes and set(old.signals) <= set(new.signals)
 
 
 def _goes_on(file: RawFile | None, entry: LedgerEntry) -> bool:

@@ -83,6 +83,8 @@ def test_a_folder_that_got_another_name_counts_once_also_where_its_files_have_gr
     plant = taken_in(site(FILES))
     (plant.root / "hall").rename(plant.root / "workshop")
     plant.write("workshop/com_ap.csv", grown, append=True)
+    taken_in(plant)
+    assert plant.readings(device="hall").height == ROWS  # they stay until the other device has read them
     assert is_due(plant, "hall")
     taken_in(plant)
     assert_same_tables(plant.tables("workshop"), taken_in(site({
@@ -92,6 +94,17 @@ def test_a_folder_that_got_another_name_counts_once_also_where_its_files_have_gr
     assert plant.readings(device="hall").is_empty()
     assert set(plant.lake.read("source_files", "hall")["status"]) == {"moved"}
     assert not is_due(plant, "hall")
+
+
+def test_a_renamed_folder_that_nobody_can_read_loses_no_row(site):
+    described = '[[source]]\nname = "s"\nglob = "hall/*.csv"\ntime_column = "moment"\n'
+    described += 'columns = [{ column = "p", signal = "x" }]\n'
+    plant = taken_in(site({"hall/a.csv": "moment,p\n2024-03-05 00:00:00,1\n"}, described))
+    (plant.root / "hall").rename(plant.root / "workshop")
+    for _ in range(2):
+        taken_in(plant)
+    assert plant.lake.read("source_files", "workshop")["status"].to_list() == ["unreadable"]
+    assert plant.readings(device="hall")["value"].to_list() == [1.0]
 
 
 @pytest.mark.parametrize("other", ["2024-03-05 00:00:00,9\n", ""])
